@@ -1,0 +1,189 @@
+package limiter
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Algorithm says how a [Limit] counts.
+type Algorithm uint8
+
+const (
+	// FixedWindow counts in windows that tile time: at most Quota per window.
+	// Across the border of two windows up to twice the quota can pass in a short
+	// time. It is the cheapest, and the only one whose budget comes back at once.
+	FixedWindow Algorithm = iota
+	// SlidingWindow counts this window plus the last one weighted by how much of
+	// it still lies within one Window of now. It smooths the border of two windows.
+	SlidingWindow
+	// TokenBucket refills one token every Window/Quota up to Burst, as the Generic
+	// Cell Rate Algorithm (ITU-T I.371) in integer nanoseconds.
+	TokenBucket
+)
+
+// String gives the name that policy files use.
+func (a Algorithm) String() string {
+	switch a {
+	case FixedWindow:
+		return "fixed-window"
+	case SlidingWindow:
+		return "sliding-window"
+	case TokenBucket:
+		return "token-bucket"
+	}
+	return fmt.Sprintf("Algorithm(%d)", uint8(a))
+}
+
+// Split says what a cluster that has fallen apart may admit for a [Limit].
+// A single process ignores it.
+type Split uint8
+
+const (
+	// SplitDefault takes the node's setting, which is SplitFull unless configured.
+	SplitDefault Split = iota
+	// SplitFull lets each side admit the whole quota: available, at most sides × quota.
+	SplitFull
+	// SplitShare lets each side admit quota × members it sees ÷ members known,
+	// rounded down: available, and the sides together stay within the quota.
+	SplitShare
+	// SplitQuorum lets only the side with more than half of the known members admit.
+	// The others deny, marked Degraded.
+	SplitQuorum
+)
+
+// String gives the name that policy files use.
+func (s Split) String() string {
+	switch s {
+	case SplitDefault:
+		return "default"
+	case SplitFull:
+		return "full"
+	case SplitShare:
+		return "share"
+	case SplitQuorum:
+		return "quorum"
+	}
+	return fmt.Sprintf("Split(%d)", uint8(s))
+}
+
+// Bounds of what a [Limit] and a key may be.
+const (
+	MaxQuota  = math.MaxInt32        // also the largest Burst and cost
+	MinWindow = time.Millisecond     // shorter windows are finer than clocks agree
+	MaxWindow = 366 * 24 * time.Hour // longer than any process keeps its memory
+	MaxKeyLen = 1024                 // bytes of a key
+)
+
+// Limit is a budget: Quota per Window. The zero value is not valid.
+//
+// It travels with every request, so nodes need no shared configuration. A budget
+// belongs to a key, a Window and an Algorithm: another Quota or Burst applies at
+// once to what is already spent, another Window or Algorithm starts a new budget.
+type Limit struct {
+	// Quota is how much may be taken per Window: 1 to MaxQuota.
+	Quota int64
+	// Window is the length of the window: MinWindow to MaxWindow.
+	Window time.Duration
+	// Burst is how much a full TokenBucket holds; 0 means Quota. The other
+	// algorithms have no burst and refuse one.
+	Burst int64
+	// Algorithm is how to count; the zero value is FixedWindow.
+	Algorithm Algorithm
+	// Split is what a split cluster may admit; the zero value is the node's setting.
+	Split Split
+}
+
+// Per is a fixed window of quota per window.
+func Per(quota int64, window time.Duration) Limit {
+	return Limit{Quota: quota, Window: window}
+}
+
+// ErrLimit is wrapped by every error about a [Limit] that cannot be.
+var ErrLimit = errors.New("invalid limit")
+
+// ErrCost is wrapped by every error about a cost that cannot be: negative, or
+// larger than the limit can ever admit.
+var ErrCost = errors.New("invalid cost")
+
+// ErrKey is wrapped by every error about a key that cannot be: empty or over-long.
+var ErrKey = errors.New("invalid key")
+
+// Validate returns an error that wraps ErrLimit and names the field and its value,
+// or nil.
+func (l Limit) Validate() error {
+	switch {
+	case l.Quota < 1 || l.Quota > MaxQuota:
+		return fmt.Errorf("limiter: %w: Quota %d is not within 1 to %d", ErrLimit, l.Quota, MaxQuota)
+	case l.Window < MinWindow || l.Window > MaxWindow:
+		return fmt.Errorf("limiter: %w: Window %v is not within %v to %v", ErrLimit, l.Window, MinWindow, MaxWindow)
+	case l.Algorithm > TokenBucket:
+		return fmt.Errorf("limiter: %w: Algorithm %d is unknown", ErrLimit, l.Algorithm)
+	case l.Split > SplitQuorum:
+		return fmt.Errorf("limiter: %w: Split %d is unknown", ErrLimit, l.Split)
+	case l.Algorithm != TokenBucket && l.Burst != 0:
+		return fmt.Errorf("limiter: %w: Burst %d is only for TokenBucket, not for %v", ErrLimit, l.Burst, l.Algorithm)
+	case l.Burst < 0 || l.Burst > MaxQuota:
+		return fmt.Errorf("limiter: %w: Burst %d is not within 0 to %d", ErrLimit, l.Burst, MaxQuota)
+	}
+	if l.Algorithm == TokenBucket {
+		if l.Quota > int64(l.Window) {
+			return fmt.Errorf("limiter: %w: Quota %d in Window %v is more than one per nanosecond", ErrLimit, l.Quota, l.Window)
+		}
+		if l.Capacity() > int64(MaxWindow)/l.interval() {
+			return fmt.Errorf("limiter: %w: Burst %d takes longer than %v to refill", ErrLimit, l.Capacity(), MaxWindow)
+		}
+	}
+	return nil
+}
+
+// Capacity is the most that can be taken at one instant from an untouched budget:
+// the quota, or the burst of a token bucket.
+func (l Limit) Capacity() int64 {
+	if l.Algorithm == TokenBucket && l.Burst > 0 {
+		return l.Burst
+	}
+	return l.Quota
+}
+
+// Check returns the error that Take gives for arguments that cannot be, or nil.
+func Check(key string, l Limit, cost int64) error {
+	if err := l.Validate(); err != nil {
+		return err
+	}
+	if len(key) == 0 || len(key) > MaxKeyLen {
+		return fmt.Errorf("limiter: %w: a length of %d bytes is not within 1 to %d", ErrKey, len(key), MaxKeyLen)
+	}
+	if cost < 0 {
+		return fmt.Errorf("limiter: %w: Cost %d is negative", ErrCost, cost)
+	}
+	if cost > l.Capacity() {
+		return fmt.Errorf("limiter: %w: Cost %d can never fit into a limit of %d", ErrCost, cost, l.Capacity())
+	}
+	return nil
+}
+
+// Decision is the answer to one Take.
+type Decision struct {
+	// Allowed says whether the cost was taken. A look (cost 0) is allowed while
+	// anything is left to take.
+	Allowed bool
+	// Degraded says that the answer came without the budget's owner: right within
+	// the bound that the documentation gives for that failure.
+	Degraded bool
+	// Remaining is what is left after this decision, never negative.
+	Remaining int64
+	// ResetAfter is the time until the window ends (FixedWindow), or until the
+	// budget is whole again if nothing more is taken (the others).
+	ResetAfter time.Duration
+	// RetryAfter is the wait after which the same cost is admitted if nobody else
+	// takes from the budget meanwhile. It is 0 if and only if Allowed.
+	RetryAfter time.Duration
+}
+
+// interval is the time in which a token bucket refills one token, rounded up so
+// that rounding never admits more than the quota.
+func (l Limit) interval() int64 {
+	return (int64(l.Window) + l.Quota - 1) / l.Quota
+}
