@@ -1,0 +1,147 @@
+package limiter
+
+import (
+	"math/bits"
+	"time"
+)
+
+// usage is the join of all slots of one id as seen at one instant: what a decision
+// is made against. Sums for the window algorithms, a maximum for the token bucket.
+type usage struct {
+	cur  int64 // taken in the window that contains now
+	prev int64 // taken in the window before
+	tat  int64 // theoretical arrival time: when the bucket will be full again
+}
+
+// add joins one slot. Slots come from peers with other clocks and other versions,
+// so their window is judged by its distance, not by equality: a slot of a window
+// that has not begun here counts as now's, one further off counts as nothing.
+func (u *usage) add(e *entry, l *Limit, end int64) {
+	if l.Algorithm == TokenBucket {
+		u.tat = max(u.tat, e.at)
+		return
+	}
+	w := int64(l.Window)
+	switch d := end - e.at; {
+	case d < -w: // no clock is that far ahead
+	case d < 0: // the next window already: its last one is this one
+		u.cur += int64(e.cur) + int64(e.prev)
+	case d < w:
+		u.cur += int64(e.cur)
+		u.prev += int64(e.prev)
+	case d < 2*w:
+		u.prev += int64(e.cur)
+	}
+}
+
+// decide is the whole limiter as a function: what becomes of a cost against a
+// usage at an instant. The limit is one that Validate accepts, or a share of one,
+// whose quota may be 0. It changes nothing.
+func decide(l *Limit, u usage, end, now, cost int64) Decision {
+	ask := max(cost, 1) // a look asks whether anything would be admitted
+	switch l.Algorithm {
+	case SlidingWindow:
+		return decideSliding(l, u, end, now, cost, ask)
+	case TokenBucket:
+		return decideBucket(l, u, now, cost, ask)
+	}
+	left := l.Quota - clamp(u.cur, l.Quota)
+	d := Decision{Allowed: ask <= left, Remaining: left, ResetAfter: time.Duration(end - now)}
+	if d.Allowed {
+		d.Remaining -= cost
+	} else {
+		d.RetryAfter = d.ResetAfter
+	}
+	return d
+}
+
+func decideSliding(l *Limit, u usage, end, now, cost, ask int64) Decision {
+	w, rest := int64(l.Window), end-now
+	cur, prev := clamp(u.cur, l.Quota), clamp(u.prev, l.Quota)
+	left := max(0, l.Quota-cur-mulDivUp(prev, rest, w))
+	d := Decision{Allowed: ask <= left, Remaining: left}
+	if d.Allowed {
+		d.Remaining -= cost
+		cur += cost
+	} else {
+		d.RetryAfter = time.Duration(slidingWait(l.Quota, cur, prev, ask, rest, w))
+	}
+	switch {
+	case cur > 0:
+		d.ResetAfter = time.Duration(rest + w)
+	case prev > 0:
+		d.ResetAfter = time.Duration(rest)
+	}
+	return d
+}
+
+// slidingWait solves for the first instant at which ask fits: within this window,
+// when the weight of the last one has shrunk enough, else within the next, in
+// which this one is the last.
+func slidingWait(quota, cur, prev, ask, rest, w int64) int64 {
+	if room := quota - cur - ask; room >= 0 {
+		return rest - mulDivDown(room, w, prev) // prev > 0, or ask would have fitted
+	}
+	room := quota - ask
+	if room < 0 || cur <= room {
+		return rest // more than a share: at the window's end the split may be over
+	}
+	return rest + w - mulDivDown(room, w, cur)
+}
+
+// decideBucket is the Generic Cell Rate Algorithm, in its virtual scheduling form.
+func decideBucket(l *Limit, u usage, now, cost, ask int64) Decision {
+	if l.Quota < 1 { // the share of one side of a split may be nothing
+		return Decision{RetryAfter: l.Window, ResetAfter: time.Duration(max(0, u.tat-now))}
+	}
+	t := l.interval()
+	full := l.Capacity() * t
+	debt := clamp(u.tat-now, full) // nanoseconds until the bucket is full
+	d := Decision{Allowed: ask*t <= full-debt}
+	if d.Allowed {
+		debt += cost * t
+	} else {
+		d.RetryAfter = time.Duration(debt + ask*t - full)
+	}
+	d.Remaining = (full - debt) / t
+	d.ResetAfter = time.Duration(debt)
+	return d
+}
+
+// share is the limit of one side of a split that sees seen of known members.
+func (l Limit) share(seen, known int64) Limit {
+	if known > 0 && seen < known {
+		burst := l.Capacity() * seen / known
+		l.Quota = l.Quota * seen / known
+		if l.Algorithm == TokenBucket {
+			l.Burst = burst
+			if burst == 0 {
+				l.Quota = 0
+			}
+		}
+	}
+	return l
+}
+
+// clamp keeps what came from peers between nothing and one full budget.
+func clamp(x, full int64) int64 { return min(max(x, 0), full) }
+
+// mulDivUp is a*b/c rounded up, for 0 <= b <= c, without overflow.
+func mulDivUp(a, b, c int64) int64 {
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	q, r := bits.Div64(hi, lo, uint64(c))
+	if r > 0 {
+		q++
+	}
+	return int64(q)
+}
+
+// mulDivDown is a*b/c rounded down, at most b: a is less than c, or all of b it is.
+func mulDivDown(a, b, c int64) int64 {
+	if a >= c {
+		return b
+	}
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	q, _ := bits.Div64(hi, lo, uint64(c))
+	return int64(q)
+}

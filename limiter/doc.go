@@ -1,0 +1,38 @@
+// Package limiter decides whether a request fits into a budget.
+//
+// What one Take does, in order: it checks the arguments; hashes key, window and
+// algorithm to an [ID]; locks the id's partition; joins the slots of that id to
+// what is taken in this window (and the last one, or the bucket's arrival time);
+// decides by a pure function of (limit, usage, now, cost); and, if it admits,
+// counts in its own slot before it answers. It allocates nothing once the key is
+// known, takes one lock, and waits for nobody.
+//
+// # The ledger
+//
+// A [Slot] is what one origin, that is one process, has admitted for one id. Only
+// the origin writes it, and each write has a higher version; copies travel, and of
+// two copies the higher version wins. So the join of ledgers is commutative,
+// associative and idempotent, and loss, repeats and reordering of copies are
+// harmless. A decision is made against the join of all slots of the id: the sum of
+// the window counters, the maximum of a token bucket's arrival times.
+//
+// Slots lie in flat tables of 48-byte entries without pointers, one table and one
+// lock per partition. A [Ledger] holds at most so many of them. Whatever has
+// expired is dropped on the way, a little with every new key and all of it when a
+// table grows; where the ledger is full, what loses least goes first, and a budget
+// that is used up goes last.
+//
+// # Time
+//
+// Time is an argument, in nanoseconds. Windows tile it from a phase of each id's
+// own, so all who hold an id's slots agree on its windows without talking. Slots
+// from peers may carry any time: reading clamps, so that a budget is never more
+// than once its limit in debt.
+//
+// # The algorithms
+//
+// Fixed window, sliding window (this window, and the last one weighted by its
+// overlap with the window's length before now), and token bucket as the Generic
+// Cell Rate Algorithm. All are integer arithmetic, rounded to the side that admits
+// less. Waiting exactly RetryAfter suffices if nobody else takes meanwhile.
+package limiter

@@ -1,0 +1,169 @@
+package limiter
+
+import "runtime"
+
+// How a ledger stays within its bound: what has expired goes by the way, a little
+// with each new key; what lives goes when there is no other place, first what
+// loses least.
+
+const (
+	sweepPerInsert = 2  // places looked at for something expired, per new entry
+	evictSample    = 16 // places compared to find what loses least
+)
+
+// insert makes an empty entry of an id and origin, at the cost of another where
+// the ledger is full, and returns its place.
+func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) int {
+	l.sweep(p, now)
+	l.reserve(p, now)
+	l.makeRoom(p, now)
+	return p.table.insert(entry{hi: id.Hi, lo: id.Lo, origin: origin, expires: 1})
+}
+
+// makeRoom lets the table take one more entry. Growing drops what has expired, so
+// a table shrinks the same way.
+func (l *Ledger) makeRoom(p *partition, now int64) {
+	t := &p.table
+	if !t.full() {
+		return
+	}
+	live := 0
+	for i := range t.places {
+		if t.places[i].liveAt(now) {
+			live++
+		}
+	}
+	t.resize(capacityFor(live+1), func(e *entry) bool {
+		if e.liveAt(now) {
+			return true
+		}
+		l.forget(p, e, now)
+		l.live.Add(-1)
+		return false
+	})
+	p.hand = 0
+}
+
+func (e *entry) liveAt(now int64) bool {
+	return e.expires != 0 && int64(e.expires)*1e9 > now
+}
+
+// sweep frees expired entries near the partition's hand.
+func (l *Ledger) sweep(p *partition, now int64) {
+	t := &p.table
+	for range min(sweepPerInsert, t.used) {
+		if p.hand >= len(t.places) {
+			p.hand = 0
+		}
+		if e := &t.places[p.hand]; e.expires != 0 && !e.liveAt(now) {
+			l.removeAt(p, p.hand, now)
+			l.live.Add(-1)
+			continue // another may stand there now
+		}
+		p.hand++
+	}
+}
+
+// reserve takes one of the ledger's places, by eviction if none is free: from this
+// partition, or from another whose lock is free, a blocked budget only where there
+// is no other.
+func (l *Ledger) reserve(p *partition, now int64) {
+	for n := l.live.Load(); n < l.max; n = l.live.Load() {
+		if l.live.CompareAndSwap(n, n+1) {
+			return
+		}
+	}
+	// A round fails only while those who hold what could go are at work on it; they
+	// never wait for us, for a TryLock does not.
+	for !l.evictAnywhere(p, now, false) && !l.evictAnywhere(p, now, true) {
+		runtime.Gosched()
+	}
+}
+
+// evictAnywhere evicts from p, whose lock is held, or else from another partition.
+func (l *Ledger) evictAnywhere(p *partition, now int64, blockedToo bool) bool {
+	if l.evict(p, now, blockedToo) {
+		return true
+	}
+	for i := range l.parts {
+		q := &l.parts[i]
+		if q == p || !q.mu.TryLock() {
+			continue
+		}
+		ok := l.evict(q, now, blockedToo)
+		q.mu.Unlock()
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// evict frees the place of the entry that loses least among some; the place stays
+// counted in live, for the caller. It says whether there was one.
+func (l *Ledger) evict(p *partition, now int64, blockedToo bool) bool {
+	i := p.victim(now, blockedToo)
+	if i < 0 {
+		return false
+	}
+	if e := &p.table.places[i]; e.liveAt(now) {
+		if e.origin == 0 {
+			l.evicted.Add(1)
+		} else {
+			l.dropped.Add(1)
+		}
+	}
+	l.removeAt(p, i, now)
+	return true
+}
+
+// victim is the place of the entry to evict, or -1: something expired, else the
+// one of least worth in a sample.
+func (p *partition) victim(now int64, blockedToo bool) int {
+	t := &p.table
+	if t.used == 0 || !blockedToo && int(p.blocked) == t.used {
+		return -1
+	}
+	best := -1
+	for seen := range t.places {
+		if p.hand++; p.hand >= len(t.places) {
+			p.hand = 0
+		}
+		e := &t.places[p.hand]
+		if e.expires == 0 || e.fill == 255 && !blockedToo && e.liveAt(now) {
+			continue
+		}
+		if best < 0 || e.worth(now) < t.places[best].worth(now) {
+			best = p.hand
+		}
+		if !e.liveAt(now) || seen >= evictSample {
+			break
+		}
+	}
+	return best
+}
+
+// worth orders what to keep: nothing for what has expired, then by the share of
+// the budget in use, then by how long it will matter.
+func (e *entry) worth(now int64) uint64 {
+	if !e.liveAt(now) {
+		return 0
+	}
+	return uint64(e.fill)<<32 | uint64(e.expires)
+}
+
+// removeAt forgets the entry at a place.
+func (l *Ledger) removeAt(p *partition, i int, now int64) {
+	l.forget(p, &p.table.places[i], now)
+	p.table.remove(i)
+}
+
+// forget settles the counters for an entry that goes.
+func (l *Ledger) forget(p *partition, e *entry, now int64) {
+	if e.fill == 255 {
+		p.blocked--
+	}
+	if e.origin == 0 && e.due != 0 {
+		l.lost.Add(1)
+	}
+}

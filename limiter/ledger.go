@@ -1,0 +1,239 @@
+package limiter
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Origin is one process: a restarted node is a new origin.
+type Origin uint64
+
+// Slot is what one origin has admitted for one id. Nobody but the origin ever
+// makes a new version of it; of two copies the one of the higher version wins.
+type Slot struct {
+	ID      ID
+	Origin  Origin
+	At      int64 // end of the window that Cur counts in, or the bucket's arrival time
+	Cur     int32 // taken in that window, less what was given back
+	Prev    int32 // taken in the window before
+	Version uint64
+	Expires uint32 // seconds of cluster time at which the slot means nothing any more
+	Fill    uint8  // share of its limit that was in use, of 255; for eviction only
+}
+
+// Ledger is all slots that a process holds: its own, and copies of other origins'.
+// Times are nanoseconds of the caller's clock. It is safe for concurrent use; each
+// partition has a lock of its own. It has no goroutine and reads no clock.
+type Ledger struct {
+	parts   [Partitions]partition
+	origins originTable
+	max     int64
+	live    atomic.Int64 // entries in all partitions, with reserved places
+
+	evicted atomic.Int64 // live budgets that the cap forgot
+	dropped atomic.Int64 // live copies that the cap forgot or refused
+	lost    atomic.Int64 // own slots that ended before they were delivered
+}
+
+// partition is one lock and what it guards. It fills two cache lines, so that
+// neighbours do not slow each other down.
+type partition struct {
+	mu      sync.Mutex
+	held    bool  // this process decides
+	ranks   uint8 // ranks of holders that are other processes: what a change is due to
+	blocked int32 // entries with nothing left, evicted last
+	hand    int   // where the search for what may go continues
+	version uint64
+	table   table
+	due     []ref // entries with a due bit, some of them gone by now
+	_       [24]byte
+}
+
+// ref names an entry across moves within its table.
+type ref struct {
+	id     ID
+	origin uint16
+}
+
+// NewLedger makes an empty ledger of at most maxKeys slots. It decides for all
+// partitions until told otherwise by Hold.
+func NewLedger(self Origin, maxKeys int) *Ledger {
+	l := &Ledger{max: int64(maxKeys)}
+	l.origins.init(self)
+	for p := range l.parts {
+		l.parts[p].held = true
+	}
+	return l
+}
+
+// Share is how much of the cluster a decider sees; the zero value is all of it.
+type Share struct{ Seen, Known int }
+
+// Take decides and, if it admits, counts in this process's own slot. The arguments
+// are ones that Check accepts.
+func (l *Ledger) Take(id ID, lim Limit, cost, now int64, s Share) Decision {
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return l.takeLocked(p, id, lim, cost, now, s)
+}
+
+// TakeHeld is Take if this process decides for the partition, else ok is false.
+func (l *Ledger) TakeHeld(id ID, lim Limit, cost, now int64, s Share) (d Decision, ok bool) {
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held {
+		return Decision{}, false
+	}
+	return l.takeLocked(p, id, lim, cost, now, s), true
+}
+
+func (l *Ledger) takeLocked(p *partition, id ID, lim Limit, cost, now int64, s Share) Decision {
+	if s.Seen < s.Known {
+		lim = lim.share(int64(s.Seen), int64(s.Known))
+	}
+	end := windowEnd(id, int64(lim.Window), now)
+	u, own := p.usage(id, &lim, end)
+	d := decide(&lim, u, end, now, cost)
+	if d.Allowed && cost > 0 {
+		if own < 0 {
+			own = l.insert(p, id, 0, now)
+		}
+		e := &p.table.places[own]
+		if lim.Algorithm == TokenBucket {
+			e.at = now + int64(d.ResetAfter)
+		} else {
+			e.roll(end, int64(lim.Window))
+			e.cur = saturate(int64(e.cur) + cost)
+		}
+		p.changed(e, own, &lim, d.Remaining)
+	}
+	return d
+}
+
+// Give puts back what was taken: at most what is taken in the current window, or,
+// for a token bucket, at most until the bucket is full.
+func (l *Ledger) Give(id ID, lim Limit, cost, now int64) {
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.giveLocked(p, id, lim, cost, now)
+}
+
+// GiveHeld is Give if this process decides for the partition, else ok is false.
+func (l *Ledger) GiveHeld(id ID, lim Limit, cost, now int64) (ok bool) {
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held {
+		l.giveLocked(p, id, lim, cost, now)
+	}
+	return p.held
+}
+
+func (l *Ledger) giveLocked(p *partition, id ID, lim Limit, cost, now int64) {
+	end := windowEnd(id, int64(lim.Window), now)
+	u, own := p.usage(id, &lim, end)
+	if lim.Algorithm == TokenBucket {
+		if own < 0 || u.tat <= now {
+			return // full already, or taken from another origin: it keeps its word
+		}
+		e := &p.table.places[own]
+		e.at = min(e.at, max(now, u.tat-cost*lim.interval()))
+		u.tat = e.at
+	} else {
+		if cost = min(cost, u.cur); cost <= 0 {
+			return
+		}
+		if own < 0 {
+			own = l.insert(p, id, 0, now)
+		}
+		e := &p.table.places[own]
+		e.roll(end, int64(lim.Window))
+		e.cur = saturate(int64(e.cur) - cost)
+		u.cur -= cost
+	}
+	p.changed(&p.table.places[own], own, &lim, decide(&lim, u, end, now, 0).Remaining)
+}
+
+// usage joins all slots of an id; own is the place of this process's, or -1.
+func (p *partition) usage(id ID, lim *Limit, end int64) (u usage, own int) {
+	own = -1
+	t := &p.table
+	for i := t.first(id); i >= 0; i = t.after(id, i) {
+		e := &t.places[i]
+		if e.origin == 0 {
+			own = i
+		}
+		u.add(e, lim, end)
+	}
+	return u, own
+}
+
+// roll makes the entry one of the window that ends at end, unless it is of a later
+// one: then time was put back a little, and it stays there.
+func (e *entry) roll(end, w int64) {
+	switch d := end - e.at; {
+	case d < -w || d >= 2*w:
+		e.prev, e.cur, e.at = 0, 0, end
+	case d >= w:
+		e.prev, e.cur, e.at = e.cur, 0, end
+	case d > 0:
+		e.at = end
+	}
+}
+
+// changed notes a new version of an own entry: when it expires, how full its
+// budget is, and to whom it is due.
+func (p *partition) changed(e *entry, i int, lim *Limit, left int64) {
+	p.version++
+	e.version = p.version
+	expires := e.at
+	if lim.Algorithm == SlidingWindow {
+		expires += int64(lim.Window)
+	}
+	e.expires = seconds(expires)
+	p.setFill(e, fill(left, lim.Capacity()))
+	p.setDue(i, p.ranks)
+}
+
+func (p *partition) setFill(e *entry, f uint8) {
+	if e.fill == 255 {
+		p.blocked--
+	}
+	if e.fill = f; f == 255 {
+		p.blocked++
+	}
+}
+
+// fill is how much of a capacity is in use, 255 only if nothing is left.
+func fill(left, capacity int64) uint8 {
+	if left <= 0 {
+		return 255
+	}
+	return uint8(254 - min(254, left*254/max(1, capacity)))
+}
+
+// seconds rounds a time up to the form in which expiry is stored.
+func seconds(ns int64) uint32 {
+	s := (ns + int64(time.Second) - 1) / int64(time.Second)
+	return uint32(min(max(s, 1), math.MaxUint32))
+}
+
+func saturate(x int64) int32 { return int32(min(max(x, math.MinInt32), math.MaxInt32)) }
+
+// Stats is a reading of a ledger's counters.
+type Stats struct {
+	Keys          int64 // slots held now, own and copies, some of them expired
+	Evicted       int64 // own live budgets forgotten because MaxKeys was reached
+	CopiesDropped int64 // live copies forgotten or refused because MaxKeys was reached
+	LostSlots     int64 // own slots that expired, or were evicted, before delivery
+}
+
+// Stats reads the counters.
+func (l *Ledger) Stats() Stats {
+	return Stats{l.live.Load(), l.evicted.Load(), l.dropped.Load(), l.lost.Load()}
+}

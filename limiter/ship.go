@@ -1,0 +1,267 @@
+package limiter
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// What makes a ledger one of many: which partitions this process decides for, what
+// is due to the other holders of a partition, and the join of what they send.
+// Holders have ranks: 0 is the partition's owner, 1 its successor, and so on. A
+// mask has one bit per rank.
+
+// Hold says whether this process decides for a partition.
+func (l *Ledger) Hold(part int, held bool) {
+	p := &l.parts[part]
+	p.mu.Lock()
+	p.held = held
+	p.mu.Unlock()
+}
+
+// Held says whether this process decides for a partition.
+func (l *Ledger) Held(part int) bool {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
+// SetHolders says which ranks of a partition are other processes, to which changes
+// are due from now on, and makes everything held here due to those in all.
+func (l *Ledger) SetHolders(part int, ranks, all uint8) {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ranks = ranks
+	p.due = p.due[:0]
+	for i := range p.table.places {
+		e := &p.table.places[i]
+		if e.expires == 0 {
+			continue
+		}
+		if e.due = e.due&ranks | all; e.due != 0 {
+			p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
+		}
+	}
+}
+
+// setDue marks the entry at a place as due, and remembers where to find it.
+func (p *partition) setDue(i int, mask uint8) {
+	e := &p.table.places[i]
+	if e.due == 0 && mask != 0 {
+		p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
+	}
+	e.due |= mask
+}
+
+// entryOf finds the entry that a ref names.
+func (p *partition) entryOf(r ref) (int, bool) {
+	for i := p.table.first(r.id); i >= 0; i = p.table.after(r.id, i) {
+		if p.table.places[i].origin == r.origin {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// Collect calls send with each slot of a partition that is due to one of the ranks
+// in mask, and with those ranks. What send accepts is no longer due; what it
+// refuses stays. send runs under the partition's lock and must not block.
+func (l *Ledger) Collect(part int, mask uint8, now int64, send func(s Slot, ranks uint8) bool) {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.collectLocked(p, mask, now, send)
+}
+
+func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s Slot, ranks uint8) bool) {
+	keep := p.due[:0]
+	for _, r := range p.due {
+		i, ok := p.entryOf(r)
+		if !ok {
+			continue
+		}
+		e := &p.table.places[i]
+		if !e.liveAt(now) {
+			if e.origin == 0 && e.due != 0 {
+				l.lost.Add(1)
+			}
+			e.due = 0
+			continue
+		}
+		if ranks := e.due & mask; ranks != 0 && send(l.slot(e), ranks) {
+			e.due &^= ranks
+		}
+		if e.due != 0 {
+			keep = append(keep, r)
+		}
+	}
+	clear(p.due[len(keep):])
+	if p.due = keep; len(keep) == 0 && cap(keep) > 256 {
+		p.due = nil // a burst is over
+	}
+}
+
+// Due makes a slot due again to the ranks in mask: its delivery failed.
+func (l *Ledger) Due(id ID, origin Origin, mask uint8) {
+	o, ok := l.origins.lookup(origin)
+	if !ok {
+		return
+	}
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i, ok := p.entryOf(ref{id, o}); ok {
+		p.setDue(i, mask&p.ranks)
+	}
+}
+
+// DueCount is the number of slots that somebody does not have yet; with mask, of
+// those due to its ranks.
+func (l *Ledger) DueCount(part int, mask uint8) (n int) {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.due {
+		if i, ok := p.entryOf(r); ok && p.table.places[i].due&mask != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Cede ends this process's deciding for a partition. Under the lock, so that no
+// decision comes in between, it collects what is due to rank 0 and calls commit,
+// which must put the news on its way to the new holder without blocking. It does
+// nothing, and returns false, if the partition is not held, if more than most slots
+// are due, or if commit returns false.
+func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) bool {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held || len(p.due) > most {
+		return false
+	}
+	var last []Slot
+	l.collectLocked(p, 1, now, func(s Slot, _ uint8) bool {
+		last = append(last, s)
+		return true
+	})
+	if !commit(last) {
+		for _, s := range last {
+			o, _ := l.origins.lookup(s.Origin)
+			if i, ok := p.entryOf(ref{s.ID, o}); ok {
+				p.setDue(i, 1)
+			}
+		}
+		return false
+	}
+	p.held = false
+	return true
+}
+
+// Merge joins a slot that another process sent, and returns whether it was news.
+// News is due to the ranks in mask that are other processes. It never makes the
+// budget of a key more than one full limit in debt, nor for longer than a limit
+// can last, whatever the slot says.
+func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
+	latest := now + 2*int64(MaxWindow)
+	s.Expires = min(s.Expires, seconds(latest))
+	if int64(s.Expires)*1e9 <= now || s.At < 0 || s.At > int64(s.Expires)*1e9 {
+		return false
+	}
+	o, ok := l.origins.intern(s.Origin, l)
+	if !ok {
+		l.dropped.Add(1)
+		return false
+	}
+	p := &l.parts[s.ID.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.entryOf(ref{s.ID, o})
+	if ok && p.table.places[i].version >= s.Version {
+		return false
+	}
+	if !ok {
+		i = l.insert(p, s.ID, o, now)
+	}
+	e := &p.table.places[i]
+	e.at, e.cur, e.prev, e.version, e.expires = s.At, s.Cur, s.Prev, s.Version, s.Expires
+	p.setFill(e, s.Fill)
+	if o == 0 { // our own, forgotten here and come back: never count below it
+		p.version = max(p.version, s.Version)
+	}
+	p.setDue(i, mask&p.ranks)
+	return true
+}
+
+func (l *Ledger) slot(e *entry) Slot {
+	return Slot{ID: ID{e.hi, e.lo}, Origin: l.origins.name(e.origin), At: e.at, Cur: e.cur, Prev: e.prev,
+		Version: e.version, Expires: e.expires, Fill: e.fill}
+}
+
+// Shift moves this process's idea of time by d: everything that it holds moves
+// along, so that no count is lost and none is counted in a later window.
+func (l *Ledger) Shift(d time.Duration) {
+	for i := range l.parts {
+		p := &l.parts[i]
+		p.mu.Lock()
+		for j := range p.table.places {
+			if e := &p.table.places[j]; e.expires != 0 {
+				e.at = max(0, e.at+int64(d))
+				e.expires = seconds(int64(e.expires)*1e9 + int64(d))
+				if e.origin == 0 {
+					p.version++
+					e.version = p.version
+					p.setDue(j, p.ranks)
+				}
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// originTable gives the processes of the stored slots short names.
+type originTable struct {
+	mu    sync.RWMutex
+	index map[Origin]uint16
+	names []Origin
+}
+
+const originsMax = math.MaxUint16
+
+func (t *originTable) init(self Origin) {
+	t.index, t.names = map[Origin]uint16{self: 0}, []Origin{self}
+}
+
+func (t *originTable) lookup(o Origin) (uint16, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, ok := t.index[o]
+	return i, ok
+}
+
+func (t *originTable) name(i uint16) Origin {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.names[i]
+}
+
+// intern gives an origin its index, a new one if needed. No partition is locked.
+func (t *originTable) intern(o Origin, l *Ledger) (uint16, bool) {
+	if i, ok := t.lookup(o); ok {
+		return i, true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i, ok := t.index[o]; ok {
+		return i, true
+	}
+	if len(t.names) > originsMax {
+		return 0, false // 65,535 restarts within the life of this process
+	}
+	t.index[o] = uint16(len(t.names))
+	t.names = append(t.names, o)
+	return t.index[o], true
+}

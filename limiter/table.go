@@ -1,0 +1,152 @@
+package limiter
+
+import "math/bits"
+
+// entry is a slot as stored: 48 bytes and no pointer, so that a million of them
+// are nothing to the garbage collector.
+type entry struct {
+	hi, lo  uint64
+	at      int64  // end of the window counted in cur, or the bucket's arrival time
+	version uint64 // grows with every change by the origin
+	cur     int32  // may be negative: refunds of what other origins admitted
+	prev    int32
+	expires uint32 // seconds of cluster time at which it means nothing; 0 is a free place
+	origin  uint16 // index into Ledger.origins; 0 is this process
+	fill    uint8  // share of the limit in use, 255 means that nothing is left
+	due     uint8  // one bit per rank of holder that does not have this version
+}
+
+// table is open addressing with Robin Hood displacement (Celis, 1986) and backward
+// shift deletion, over places ordered by the id's upper half. All entries of one id
+// stand close together, whatever their origin.
+type table struct {
+	places []entry
+	used   int
+}
+
+const (
+	tableMin  = 8
+	entrySize = 48
+)
+
+// home is where an id would like to be.
+func (t *table) home(hi uint64) int {
+	h, _ := bits.Mul64(hi, uint64(len(t.places)))
+	return int(h)
+}
+
+// next is the place after i.
+func (t *table) next(i int) int {
+	if i++; i == len(t.places) {
+		return 0
+	}
+	return i
+}
+
+// distance is how far the entry at i stands from its home.
+func (t *table) distance(i int) int {
+	d := i - t.home(t.places[i].hi)
+	if d < 0 {
+		d += len(t.places)
+	}
+	return d
+}
+
+// first is the place of the first entry of an id, or -1.
+func (t *table) first(id ID) int {
+	if t.used == 0 {
+		return -1
+	}
+	return t.seek(id, t.home(id.Hi), 0)
+}
+
+// after is the place of the id's next entry behind place i, or -1.
+func (t *table) after(id ID, i int) int {
+	return t.seek(id, t.next(i), t.distance(i)+1)
+}
+
+// seek looks for an entry of the id from place i on, which is d from the id's home.
+// An entry nearer to its own home than that ends the search: ours would stand there.
+func (t *table) seek(id ID, i, d int) int {
+	for ; ; d++ {
+		e := &t.places[i]
+		if e.expires == 0 {
+			return -1
+		}
+		if e.hi == id.Hi && e.lo == id.Lo {
+			return i
+		}
+		if d > t.distance(i) || d >= len(t.places) {
+			return -1
+		}
+		if i++; i == len(t.places) {
+			i = 0
+		}
+	}
+}
+
+// insert puts an entry of an id and origin that are not there yet, and returns its
+// place. There is room: the caller has called grow.
+func (t *table) insert(e entry) int {
+	i, d, at := t.home(e.hi), 0, -1
+	for {
+		p := &t.places[i]
+		if p.expires == 0 {
+			*p = e
+			t.used++
+			if at < 0 {
+				at = i
+			}
+			return at
+		}
+		if own := t.distance(i); own < d {
+			*p, e = e, *p
+			if at < 0 {
+				at = i
+			}
+			d = own
+		}
+		i = t.next(i)
+		d++
+	}
+}
+
+// remove frees a place and closes the gap. Another entry may stand there then.
+func (t *table) remove(i int) {
+	for {
+		j := t.next(i)
+		if t.places[j].expires == 0 || t.distance(j) == 0 {
+			break
+		}
+		t.places[i] = t.places[j]
+		i = j
+	}
+	t.places[i] = entry{}
+	t.used--
+}
+
+// full says whether one more entry needs grow first.
+func (t *table) full() bool { return (t.used+1)*10 > len(t.places)*9 }
+
+// resize moves all entries that keep wants into n places. The unit is one
+// partition, so that the longest take is not much longer than the others.
+func (t *table) resize(n int, keep func(e *entry) bool) {
+	old := t.places
+	t.places, t.used = make([]entry, n), 0
+	for i := range old {
+		if e := &old[i]; e.expires != 0 && keep(e) {
+			t.insert(*e)
+		}
+	}
+}
+
+// capacityFor is how many places to have for n entries: a quarter more, and all
+// that the allocator would round up to anyway.
+func capacityFor(n int) int {
+	places := max(tableMin, n+n/4+1)
+	if size := places * entrySize; size > 32<<10 {
+		const page = 8 << 10
+		places = (size + page - 1) / page * page / entrySize
+	}
+	return places
+}
