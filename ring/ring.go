@@ -1,0 +1,179 @@
+// Package ring places partitions on the members of a cluster.
+//
+// [New] takes the members' names, builds a consistent-hash ring with bounded loads
+// (Mirrokni, Thorup and Zadimoghaddam, 2016, as github.com/buraksezer/consistent
+// implements it), copies the owner of every partition into an immutable [Table],
+// and throws the ring away. All nodes that know the same members have the same
+// table, in whatever order they learned of them; a golden file pins it. Reading a
+// table takes no lock.
+//
+// The successor of a partition is who would own it if its owner were gone: the
+// owner in a ring without the owner. It is not the next member on the ring, which
+// with bounded loads is the next owner only by chance. Rings without a member are
+// built when first asked for: all of them at once take a second at 100 members.
+package ring
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/buraksezer/consistent"
+	"github.com/dchest/siphash"
+)
+
+// What two nodes must agree on, so constants and not settings.
+const (
+	// Partitions is the number of partitions.
+	Partitions = 1021
+	// Ranks is how many holders a partition can have: its owner and two successors.
+	Ranks = 3
+	// Scheme names everything that placement depends on. Nodes of different
+	// schemes must refuse each other.
+	Scheme = "consistent-1.0.0 siphash-2-4 p=1021 r=20 l=1.25"
+
+	replicas = 20
+	load     = 1.25
+)
+
+// ErrMembers is wrapped by New's errors about a list of members.
+var ErrMembers = errors.New("invalid members")
+
+// Table says which members hold which partition. It never changes and is safe for
+// concurrent use. Members are named by their index in Members.
+type Table struct {
+	members     []string
+	owners      [Partitions]uint16
+	fingerprint uint64
+	without     *cache
+}
+
+// New builds the table of some members, in any order.
+func New(members []string) (*Table, error) {
+	if len(members) == 0 || len(members) >= Partitions {
+		return nil, fmt.Errorf("ring: %w: their number %d is not within 1 to %d", ErrMembers, len(members), Partitions-1)
+	}
+	sorted := slices.Sorted(slices.Values(members))
+	for i, m := range sorted {
+		if m == "" {
+			return nil, fmt.Errorf("ring: %w: a name is empty", ErrMembers)
+		}
+		if i > 0 && sorted[i-1] == m {
+			return nil, fmt.Errorf("ring: %w: the name %q is there twice", ErrMembers, m)
+		}
+	}
+	return build(sorted, &cache{tables: map[[2]int]*Table{}})
+}
+
+// member is a name on the ring. The mark at its end keeps the library from mixing
+// up the replicas of "node1" and "node11".
+type member string
+
+func (m member) String() string { return string(m) + "#" }
+
+// hasher is the ring's hash: the same on all nodes and for ever.
+type hasher struct{}
+
+func (hasher) Sum64(b []byte) uint64 { return siphash.Hash(0x7765697220726e67, 1, b) }
+
+// build places the partitions. The library panics where it finds no room; what it
+// panics with becomes an error, and the caller keeps its old table.
+func build(sorted []string, c *cache) (t *Table, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t, err = nil, fmt.Errorf("ring: placing %d members: %v", len(sorted), p)
+		}
+	}()
+	ms := make([]consistent.Member, len(sorted))
+	index := make(map[string]uint16, len(sorted))
+	for i, m := range sorted {
+		ms[i] = member(m)
+		index[member(m).String()] = uint16(i)
+	}
+	r := consistent.New(ms, consistent.Config{
+		Hasher: hasher{}, PartitionCount: Partitions, ReplicationFactor: replicas, Load: load,
+	})
+	t = &Table{members: sorted, without: c}
+	for p := range t.owners {
+		t.owners[p] = index[r.GetPartitionOwner(p).String()]
+	}
+	b := []byte(Scheme)
+	for _, m := range sorted {
+		b = binary.AppendUvarint(b, uint64(len(m)))
+		b = append(b, m...)
+	}
+	t.fingerprint = hasher{}.Sum64(b)
+	return t, nil
+}
+
+// Members are the names, sorted. The caller must not change them.
+func (t *Table) Members() []string { return t.members }
+
+// Index is the index of a member, or -1.
+func (t *Table) Index(name string) int {
+	if i, ok := slices.BinarySearch(t.members, name); ok {
+		return i
+	}
+	return -1
+}
+
+// Fingerprint stands for the scheme and the members.
+func (t *Table) Fingerprint() uint64 { return t.fingerprint }
+
+// Owner is the member that owns a partition.
+func (t *Table) Owner(part int) int { return int(t.owners[part]) }
+
+// Holder is the member of a rank of a partition, or -1 if there are too few: rank 0
+// is the owner, rank 1 who would own it without the owner, rank 2 who would own it
+// without these two.
+func (t *Table) Holder(part, rank int) int {
+	owner := t.Owner(part)
+	switch {
+	case rank == 0:
+		return owner
+	case rank >= len(t.members) || rank >= Ranks:
+		return -1
+	case rank == 1:
+		return t.ownerWithout(part, owner, -1)
+	}
+	return t.ownerWithout(part, owner, t.ownerWithout(part, owner, -1))
+}
+
+// ownerWithout is the owner of a partition in the ring without one or two members.
+func (t *Table) ownerWithout(part, a, b int) int {
+	if a < 0 {
+		return -1
+	}
+	s := t.without.get(t, a, b)
+	if s == nil {
+		return -1
+	}
+	return t.Index(s.members[s.Owner(part)])
+}
+
+// cache keeps the tables of the rings without a member.
+type cache struct {
+	mu     sync.Mutex
+	tables map[[2]int]*Table
+}
+
+// get is the table without members a and, unless negative, b; nil if there is none.
+func (c *cache) get(t *Table, a, b int) *Table {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := [2]int{a, b}
+	s, ok := c.tables[key]
+	if !ok {
+		rest := make([]string, 0, len(t.members))
+		for i, m := range t.members {
+			if i != a && i != b {
+				rest = append(rest, m)
+			}
+		}
+		s, _ = build(rest, nil) // no room: then there is no successor
+		c.tables[key] = s
+	}
+	return s
+}
