@@ -28,20 +28,26 @@ func (l *Ledger) Held(part int) bool {
 }
 
 // SetHolders says which ranks of a partition are other processes, to which changes
-// are due from now on, and makes everything held here due to those in all.
+// are due from now on, and makes everything live held here due to those in all.
 func (l *Ledger) SetHolders(part int, ranks, all uint8) {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ranks = ranks
-	p.due = p.due[:0]
+	keep := p.due[:0]
+	for _, o := range p.due { // what an earlier change owes, and nobody has collected
+		if o.later &= ranks; o.later != 0 {
+			keep = append(keep, o)
+		}
+	}
+	p.due = keep
 	for i := range p.table.places {
 		e := &p.table.places[i]
 		if e.expires == 0 {
 			continue
 		}
-		if e.due = e.due&ranks | all; e.due != 0 {
-			p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
+		if e.due &= ranks; e.due|all != 0 {
+			p.due = append(p.due, owed{ref{ID{e.hi, e.lo}, e.origin}, all})
 		}
 	}
 }
@@ -50,7 +56,7 @@ func (l *Ledger) SetHolders(part int, ranks, all uint8) {
 func (p *partition) setDue(i int, mask uint8) {
 	e := &p.table.places[i]
 	if e.due == 0 && mask != 0 {
-		p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
+		p.due = append(p.due, owed{ref: ref{ID{e.hi, e.lo}, e.origin}})
 	}
 	e.due |= mask
 }
@@ -66,41 +72,63 @@ func (p *partition) entryOf(r ref) (int, bool) {
 }
 
 // Collect calls send with each slot of a partition that is due to one of the ranks
-// in mask, and with those ranks. What send accepts is no longer due; what it
-// refuses stays. send runs under the partition's lock and must not block.
-func (l *Ledger) Collect(part int, mask uint8, now int64, send func(s Slot, ranks uint8) bool) {
+// in mask, and with those ranks. send returns the ranks to which the slot is on its
+// way, and so no longer due. It runs under the partition's lock and must not block.
+func (l *Ledger) Collect(part int, mask uint8, now int64, send func(s Slot, ranks uint8) uint8) {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.collectLocked(p, mask, now, send)
 }
 
-func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s Slot, ranks uint8) bool) {
-	keep := p.due[:0]
-	for _, r := range p.due {
-		i, ok := p.entryOf(r)
-		if !ok {
-			continue
-		}
+func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s Slot, ranks uint8) uint8) {
+	l.settle(p, now)
+	for _, o := range p.due {
+		i, _ := p.entryOf(o.ref)
 		e := &p.table.places[i]
-		if !e.liveAt(now) {
-			if e.origin == 0 && e.due != 0 {
-				l.lost.Add(1)
-			}
-			e.due = 0
-			continue
-		}
-		if ranks := e.due & mask; ranks != 0 && send(l.slot(e), ranks) {
-			e.due &^= ranks
-		}
-		if e.due != 0 {
-			keep = append(keep, r)
+		if ranks := e.due & mask; ranks != 0 {
+			e.due &^= ranks & send(l.slot(e), ranks)
 		}
 	}
-	clear(p.due[len(keep):])
+	keep := p.due[:0]
+	for _, o := range p.due {
+		if i, _ := p.entryOf(o.ref); p.table.places[i].due != 0 {
+			keep = append(keep, o)
+		}
+	}
 	if p.due = keep; len(keep) == 0 && cap(keep) > 256 {
 		p.due = nil // a burst is over
 	}
+}
+
+// settle leaves in the list of what is due one line for each live entry.
+func (l *Ledger) settle(p *partition, now int64) {
+	for _, o := range p.due {
+		if o.later == 0 {
+			continue
+		}
+		if i, ok := p.entryOf(o.ref); ok && p.table.places[i].liveAt(now) {
+			p.table.places[i].due |= o.later & p.ranks
+		}
+	}
+	keep := p.due[:0]
+	for _, o := range p.due {
+		i, ok := p.entryOf(o.ref)
+		if !ok || p.table.places[i].due == 0 {
+			continue
+		}
+		if e := &p.table.places[i]; e.liveAt(now) {
+			keep = append(keep, owed{ref: o.ref, later: e.due})
+		} else if e.origin == 0 {
+			l.lost.Add(1)
+		}
+		p.table.places[i].due = 0 // what was forgotten and came back has two lines
+	}
+	for k, o := range keep {
+		i, _ := p.entryOf(o.ref)
+		p.table.places[i].due, keep[k].later = o.later, 0
+	}
+	p.due = keep
 }
 
 // Due makes a slot due again to the ranks in mask: its delivery failed.
@@ -117,18 +145,38 @@ func (l *Ledger) Due(id ID, origin Origin, mask uint8) {
 	}
 }
 
-// DueCount is the number of slots that somebody does not have yet; with mask, of
-// those due to its ranks.
-func (l *Ledger) DueCount(part int, mask uint8) (n int) {
+// DueCount is the number of slots of a partition that are due to a rank in mask, or
+// a few more: what has ended, or was forgotten and came back, since the last Collect.
+func (l *Ledger) DueCount(part int, mask uint8) int {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, r := range p.due {
-		if i, ok := p.entryOf(r); ok && p.table.places[i].due&mask != 0 {
+	return p.dueLocked(mask)
+}
+
+func (p *partition) dueLocked(mask uint8) (n int) {
+	for _, o := range p.due {
+		if i, ok := p.entryOf(o.ref); ok && (p.table.places[i].due|o.later)&mask != 0 {
 			n++
 		}
 	}
 	return n
+}
+
+// HasDue says, quickly, whether anything of a partition may be due.
+func (l *Ledger) HasDue(part int) bool {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.due) > 0
+}
+
+// Empty says whether nothing is stored in a partition.
+func (l *Ledger) Empty(part int) bool {
+	p := &l.parts[part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.table.used == 0
 }
 
 // Cede ends this process's deciding for a partition. Under the lock, so that no
@@ -140,13 +188,16 @@ func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) b
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.held || len(p.due) > most {
+	if !p.held {
+		return false
+	}
+	if l.settle(p, now); p.dueLocked(1) > most {
 		return false
 	}
 	var last []Slot
-	l.collectLocked(p, 1, now, func(s Slot, _ uint8) bool {
+	l.collectLocked(p, 1, now, func(s Slot, ranks uint8) uint8 {
 		last = append(last, s)
-		return true
+		return ranks
 	})
 	if !commit(last) {
 		for _, s := range last {
@@ -162,9 +213,9 @@ func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) b
 }
 
 // Merge joins a slot that another process sent, and returns whether it was news.
-// News is due to the ranks in mask that are other processes. It never makes the
-// budget of a key more than one full limit in debt, nor for longer than a limit
-// can last, whatever the slot says.
+// News is due to the ranks in mask that are other processes. A slot of our own is
+// news only where it was forgotten here and comes back. Whatever the slot says, a
+// window is never more than full, and a bucket is full again within 2*MaxWindow.
 func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	latest := now + 2*int64(MaxWindow)
 	s.Expires = min(s.Expires, seconds(latest))
@@ -180,8 +231,11 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i, ok := p.entryOf(ref{s.ID, o})
-	if ok && p.table.places[i].version >= s.Version {
+	if ok && (o == 0 || p.table.places[i].version >= s.Version) {
 		return false
+	}
+	if o == 0 && s.Version > p.version {
+		return false // we never made that version
 	}
 	if !ok {
 		i = l.insert(p, s.ID, o, now)
@@ -189,9 +243,6 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	e := &p.table.places[i]
 	e.at, e.cur, e.prev, e.version, e.expires = s.At, s.Cur, s.Prev, s.Version, s.Expires
 	p.setFill(e, s.Fill)
-	if o == 0 { // our own, forgotten here and come back: never count below it
-		p.version = max(p.version, s.Version)
-	}
 	p.setDue(i, mask&p.ranks)
 	return true
 }
@@ -202,23 +253,33 @@ func (l *Ledger) slot(e *entry) Slot {
 }
 
 // Shift moves this process's idea of time by d: everything that it holds moves
-// along, so that no count is lost and none is counted in a later window.
+// along, so that no count is lost. Windows do not move: what lay in one may then
+// lie across two, and counts in both.
 func (l *Ledger) Shift(d time.Duration) {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		for j := range p.table.places {
-			if e := &p.table.places[j]; e.expires != 0 {
-				e.at = max(0, e.at+int64(d))
-				e.expires = seconds(int64(e.expires)*1e9 + int64(d))
-				if e.origin == 0 {
-					p.version++
-					e.version = p.version
-					p.setDue(j, p.ranks)
-				}
-			}
-		}
+		p.shiftLocked(int64(d))
 		p.mu.Unlock()
+	}
+}
+
+func (p *partition) shiftLocked(d int64) {
+	for i := range p.table.places {
+		e := &p.table.places[i]
+		if e.expires == 0 {
+			continue
+		}
+		e.at = max(0, e.at+d)
+		e.expires = seconds(int64(e.expires)*1e9 + d)
+		if e.origin != 0 {
+			continue
+		}
+		p.version++
+		e.version = p.version
+		if p.ranks != 0 {
+			p.due = append(p.due, owed{ref{ID{e.hi, e.lo}, e.origin}, p.ranks})
+		}
 	}
 }
 

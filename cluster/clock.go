@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Cluster time is what windows tile: the node's monotonic clock plus an offset. The
+// offset is agreed with the longest-lived node that can be reached, so every node
+// follows the same one without an election. Small errors are slewed, a little with
+// every flush; large ones, which appear only when clusters meet that began apart,
+// are stepped, and the ledger moves along.
+
+const (
+	stepOver   = 250 * time.Millisecond // larger errors are stepped
+	slewShare  = 100                    // slew at most 1/100 of the time that passes
+	tieWithin  = 100 * time.Millisecond // lives so nearly equal go by name
+	syncPeriod = 2 * time.Second        // between two looks at the reference's clock
+)
+
+// clock tells cluster time. It is safe for concurrent use.
+type clock struct {
+	wall   func() time.Time
+	start  time.Time
+	offset atomic.Int64 // cluster time at start
+	target atomic.Int64 // what offset should be
+}
+
+// init begins with the wall clock: right enough where nobody else can be asked.
+func (c *clock) init(now func() time.Time) {
+	c.wall, c.start = now, now()
+	c.offset.Store(c.start.UnixNano())
+	c.target.Store(c.start.UnixNano())
+}
+
+// age is how long this process has lived, on its monotonic clock.
+func (c *clock) age() time.Duration { return c.wall().Sub(c.start) }
+
+// now is cluster time in nanoseconds.
+func (c *clock) now() int64 { return c.at(c.age()) }
+
+// at is cluster time at an age of this process.
+func (c *clock) at(age time.Duration) int64 { return c.offset.Load() + int64(age) }
+
+// aim notes that cluster time was remote at this node's age at. It returns the
+// error, which the caller steps or lets slew.
+func (c *clock) aim(remote int64, at time.Duration) time.Duration {
+	want := remote - int64(at)
+	c.target.Store(want)
+	return time.Duration(want - c.offset.Load())
+}
+
+// step takes over the target at once and returns by how much time moved.
+func (c *clock) step() time.Duration {
+	want := c.target.Load()
+	return time.Duration(want - c.offset.Swap(want))
+}
+
+// slew approaches the target, as far as passed allows.
+func (c *clock) slew(passed time.Duration) {
+	diff, most := c.target.Load()-c.offset.Load(), int64(passed/slewShare)
+	c.offset.Add(min(max(diff, -most), most))
+}

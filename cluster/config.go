@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Config is the configuration of a [Node]. The zero value is good for a node that
+// is alone, on an ephemeral loopback port.
+type Config struct {
+	// Name is the node's name, unique among the living nodes of the cluster; a node
+	// that restarts may take its old name again, at the same address or another. At
+	// most 128 bytes. Empty means the host's name and a random number.
+	Name string
+	// Bind is the address to listen on, "ip:port", TCP and UDP. Empty means
+	// "127.0.0.1:0"; port 0 picks a free one.
+	Bind string
+	// Advertise is the address at which the others reach this node, "ip:port". Empty
+	// means Bind's, or where that is unspecified (0.0.0.0), the address from which
+	// this machine reaches the network. Port 0 means the port that was bound.
+	Advertise string
+	// Join are addresses of other nodes, "host:port". Names are resolved anew each
+	// time, so a name with the addresses of all nodes is a good choice. The node's
+	// own address may be among them. Those that do not answer are tried for ever.
+	Join []string
+	// Secret proves that a node belongs to the cluster, and encrypts what the nodes
+	// tell each other. At least 16 bytes, better 32 random ones. A node without a
+	// secret can only use loopback addresses.
+	Secret []byte
+	// Label keeps clusters apart that can reach each other. Empty means "weir"; at
+	// most 64 bytes.
+	Label string
+
+	// MaxKeys is how many budgets this node holds at most, its own and copies of
+	// others'. 0 means limiter.DefaultMaxKeys.
+	MaxKeys int
+	// Replicas is how many successors hold copies of a budget: 1 or 2; 0 means 1.
+	Replicas int
+	// Split says what a side of a split cluster may admit for limits that do not say
+	// so themselves. SplitDefault means SplitFull.
+	Split limiter.Split
+	// ExpectedNodes is how many nodes the cluster has when it is whole. SplitShare and
+	// SplitQuorum hold their bound without it only until ForgetAfter. 0 means that it
+	// is learned.
+	ExpectedNodes int
+	// ForgetAfter is how long a node that vanished without leaving still counts as
+	// known. 0 means one minute.
+	ForgetAfter time.Duration
+
+	// CallTimeout is how long a peer may take to answer, before somebody else is
+	// asked. 0 means 100 ms; at least 1 ms. A decision takes at most half as long again.
+	CallTimeout time.Duration
+	// FlushInterval is how often what changed is copied to the successors, and so how
+	// much admission a crash can forget. 0 means 100 ms; at least 1 ms.
+	FlushInterval time.Duration
+
+	// Logger receives what an operator wants to know: never a secret, never a key.
+	// Nil means slog.Default.
+	Logger *slog.Logger
+	// Network is where the node listens and dials. Nil means the machine's own.
+	Network Network
+	// Now is the node's clock; nil means time.Now. Tests may skew it.
+	Now func() time.Time
+}
+
+// ErrConfig is wrapped by Start's errors about its Config.
+var ErrConfig = errors.New("invalid config")
+
+const (
+	nameMax      = 128
+	labelMax     = 64
+	secretMin    = 16
+	callOverhead = 2 // a decision may take CallTimeout + CallTimeout/callOverhead
+)
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		host, _ := os.Hostname()
+		c.Name = fmt.Sprintf("%.100s-%s", host, rand.Text()[:8])
+	}
+	if c.Bind == "" {
+		c.Bind = "127.0.0.1:0"
+	}
+	if c.Label == "" {
+		c.Label = "weir"
+	}
+	if c.MaxKeys == 0 {
+		c.MaxKeys = limiter.DefaultMaxKeys
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.Split == limiter.SplitDefault {
+		c.Split = limiter.SplitFull
+	}
+	defaultTo(&c.ForgetAfter, time.Minute)
+	defaultTo(&c.CallTimeout, 100*time.Millisecond)
+	defaultTo(&c.FlushInterval, 100*time.Millisecond)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Network == nil {
+		c.Network = systemNetwork{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func defaultTo(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// validate checks a config that has its defaults. Its errors name field and value.
+func (c Config) validate() error {
+	bad := func(field string, value any, why string) error {
+		return fmt.Errorf("cluster: %w: %s %v %s", ErrConfig, field, value, why)
+	}
+	switch {
+	case len(c.Name) > nameMax:
+		return bad("Name", strconv.Quote(c.Name), fmt.Sprintf("is longer than %d bytes", nameMax))
+	case len(c.Label) > labelMax:
+		return bad("Label", strconv.Quote(c.Label), fmt.Sprintf("is longer than %d bytes", labelMax))
+	case len(c.Secret) > 0 && len(c.Secret) < secretMin:
+		return bad("Secret", fmt.Sprintf("of %d bytes", len(c.Secret)), fmt.Sprintf("is shorter than %d", secretMin))
+	case c.MaxKeys < 1:
+		return bad("MaxKeys", c.MaxKeys, "is not positive")
+	case c.Replicas < 1 || c.Replicas > 2:
+		return bad("Replicas", c.Replicas, "is not 1 or 2")
+	case c.Split > limiter.SplitQuorum:
+		return bad("Split", c.Split, "is unknown")
+	case c.ExpectedNodes < 0:
+		return bad("ExpectedNodes", c.ExpectedNodes, "is negative")
+	case c.ForgetAfter < 0:
+		return bad("ForgetAfter", c.ForgetAfter, "is negative")
+	case c.CallTimeout < time.Millisecond || c.CallTimeout > time.Minute:
+		return bad("CallTimeout", c.CallTimeout, "is not within 1ms to 1m")
+	case c.FlushInterval < time.Millisecond || c.FlushInterval > time.Minute:
+		return bad("FlushInterval", c.FlushInterval, "is not within 1ms to 1m")
+	}
+	bind, err := netip.ParseAddrPort(c.Bind)
+	if err != nil {
+		return bad("Bind", strconv.Quote(c.Bind), `is not "ip:port"`)
+	}
+	if c.Advertise != "" {
+		a, err := netip.ParseAddrPort(c.Advertise)
+		if err != nil || a.Addr().IsUnspecified() {
+			return bad("Advertise", strconv.Quote(c.Advertise), `is not "ip:port" of an address that others can reach`)
+		}
+	}
+	for _, a := range c.Join {
+		if _, port, err := net.SplitHostPort(a); err != nil || port == "" || port == "0" {
+			return bad("Join", strconv.Quote(a), `is not "host:port"`)
+		}
+	}
+	if len(c.Secret) == 0 && !bind.Addr().Unmap().IsLoopback() {
+		return bad("Bind", strconv.Quote(c.Bind), "is not a loopback address: a node without a Secret would trust everybody who reaches it")
+	}
+	return nil
+}

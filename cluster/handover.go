@@ -1,0 +1,341 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// How a partition changes hands. Exactly one node holds it, that is, decides for its
+// keys: normally the owner on the ring. When the ring names another owner, the
+// holder ships it all slots while it goes on deciding; when hardly anything is due
+// any more it stops, and in the same instant sends "complete" with the last slots on
+// the connection on which it will pass on late requests. So there is always one
+// holder, and it always knows everything. The owner-to-be passes requests on to the
+// holder until then. Who the holder is, it finds out by asking ("claim"); if the
+// holder is gone, or does not finish within a bounded time, it begins without.
+
+// pending is a partition that this node owns and another still holds.
+type pending struct {
+	from  string        // the node that holds it, as far as we know
+	since time.Duration // age at which the wait began
+	asked time.Duration // age of the last claim; 0 is never
+	hops  int           // how many nodes have sent us on
+	done  chan struct{} // closed when the wait is over
+}
+
+// ceded is a partition whose "complete" has not been acknowledged.
+type ceded struct {
+	to    *peer
+	slots []limiter.Slot
+	lost  bool // the call failed: send it again
+}
+
+const (
+	handoverMax = 5 * time.Second        // how long an owner waits for the holder
+	claimEvery  = 250 * time.Millisecond // how often it asks again
+	hopsMax     = 3                      // nodes that may send a claim on
+	cedeTimeout = 2 * time.Second
+)
+
+// transfer decides, for each partition, what the step from one view to the next
+// means for who holds it.
+func (n *Node) transfer(old, v *view) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for part := range limiter.Partitions {
+		held := n.ledger.Held(part)
+		w := n.pending[part]
+		switch {
+		case !v.owns(part):
+			if w != nil {
+				n.lastHolder[part] = w.from
+				n.endPendingLocked(part)
+			}
+		case held:
+		case w != nil:
+			if v.byName[w.from] == nil {
+				n.holdLocked(part)
+			}
+		default:
+			from := n.holderBefore(old, v, part)
+			if v.byName[from] == nil {
+				n.holdLocked(part)
+				break
+			}
+			n.pending[part] = &pending{from: from, since: n.clock.age(), done: make(chan struct{})}
+			n.pendings.Add(1)
+		}
+	}
+}
+
+// holderBefore is the name of who held a partition before v: the owner in the old
+// view, or for a node that is new in the cluster, who owned it without that node.
+func (n *Node) holderBefore(old, v *view, part int) string {
+	if n.settled.Load() {
+		if name := old.ownerName(part); name != n.cfg.Name {
+			return name
+		}
+		if name := n.lastHolder[part]; name != "" {
+			return name // owned before, but never held
+		}
+		return ""
+	}
+	if i := v.table.Holder(part, 1); i >= 0 {
+		return v.table.Members()[i]
+	}
+	return ""
+}
+
+// holdLocked makes this node the one that decides for a partition.
+func (n *Node) holdLocked(part int) {
+	n.ledger.Hold(part, true)
+	n.lastHolder[part] = ""
+	n.endPendingLocked(part)
+}
+
+func (n *Node) endPendingLocked(part int) {
+	if w := n.pending[part]; w != nil {
+		close(w.done)
+		n.pending[part] = nil
+		n.pendings.Add(-1)
+	}
+}
+
+// pendingOf is what a partition waits for, or nil.
+func (n *Node) pendingOf(part int) *pending {
+	if n.pendings.Load() == 0 {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.pending[part]
+}
+
+// handOver does one round of what is to be done: claims for what we wait for, and
+// the next step for what we hold and others own. Only the loop calls it.
+func (n *Node) handOver() {
+	v := n.view.Load()
+	n.claimPending(v)
+	n.resend(v)
+	for part := range limiter.Partitions {
+		if v.owns(part) || !n.ledger.Held(part) {
+			continue
+		}
+		to, _ := v.holderPeer(part, 0)
+		if to == nil || to.down.Load() {
+			continue
+		}
+		n.cede(part, to)
+	}
+}
+
+// cede gives a partition to its owner, once little enough is due.
+func (n *Node) cede(part int, to *peer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.unacked[part] != nil {
+		return
+	}
+	c := &ceded{to: to}
+	ok := n.ledger.Cede(part, shipSlots, n.clock.now(), func(due []limiter.Slot) bool {
+		c.slots = due
+		return n.sendComplete(part, c) == nil
+	})
+	if ok {
+		n.unacked[part] = c
+		n.lastHolder[part] = to.name
+	}
+}
+
+func (n *Node) sendComplete(part int, c *ceded) error {
+	call := &completeCall{part: part, slots: c.slots}
+	return c.to.calls.Start(time.Now().Add(cedeTimeout), kindComplete, call, func(err error) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.unacked[part] != c {
+			return
+		}
+		if err == nil {
+			delete(n.unacked, part)
+		} else {
+			c.lost = true
+		}
+		n.kick(n.flush)
+	})
+}
+
+// resend repeats each "complete" that was lost, or takes the partition back where
+// its new owner is gone.
+func (n *Node) resend(v *view) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for part, c := range n.unacked {
+		if !c.lost {
+			continue
+		}
+		if v.byName[c.to.name] != c.to {
+			delete(n.unacked, part)
+			for _, s := range c.slots {
+				n.ledger.Due(s.ID, s.Origin, 1)
+			}
+			n.holdLocked(part)
+			continue
+		}
+		c.lost = n.ledger.DueCount(part, 1) > 0 || n.sendComplete(part, c) != nil
+	}
+}
+
+// completed takes over a partition that its holder has handed to us.
+func (n *Node) completed(c *completeCall) {
+	now := n.clock.now()
+	for _, s := range c.slots {
+		n.ledger.Merge(s, now, allRanks)
+	}
+	n.mu.Lock()
+	n.holdLocked(c.part)
+	n.mu.Unlock()
+	if v := n.view.Load(); !v.owns(c.part) {
+		n.kick(n.flush) // and on to who owns it here
+	}
+}
+
+// claimPending asks the holders of what we wait for, and ends waits that are over.
+func (n *Node) claimPending(v *view) {
+	if n.pendings.Load() == 0 {
+		return
+	}
+	age := n.clock.age()
+	ask := map[*peer][]int{}
+	n.mu.Lock()
+	for part, w := range n.pending {
+		if w == nil {
+			continue
+		}
+		p := v.byName[w.from]
+		if p == nil || age-w.since > handoverMax {
+			if p != nil {
+				n.log.Warn("began to decide without the last holder", "partition", part, "holder", w.from)
+			}
+			n.holdLocked(part)
+			continue
+		}
+		if w.asked == 0 || age-w.asked >= claimEvery {
+			w.asked = age
+			ask[p] = append(ask[p], part)
+		}
+	}
+	n.mu.Unlock()
+	for p, parts := range ask {
+		for len(parts) > 0 {
+			k := min(len(parts), claimParts)
+			n.claim(v, p, parts[:k:k])
+			parts = parts[k:]
+		}
+	}
+}
+
+func (n *Node) claim(v *view, p *peer, parts []int) {
+	c := &claimCall{parts: parts}
+	err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindClaim, c, func(err error) {
+		if err != nil {
+			n.failed(p, err)
+			n.unclaim(parts, p.name)
+			return
+		}
+		n.claimed(v, p, c)
+	})
+	if err != nil {
+		n.unclaim(parts, p.name)
+	}
+}
+
+// unclaim lets the next round ask again, or gives up on a peer that is down.
+func (n *Node) unclaim(parts []int, from string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, part := range parts {
+		if w := n.pending[part]; w != nil && w.from == from {
+			w.asked = 0
+		}
+	}
+}
+
+// claimed acts on the answer to a claim.
+func (n *Node) claimed(v *view, p *peer, c *claimCall) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, part := range c.parts {
+		w := n.pending[part]
+		if w == nil || w.from != p.name {
+			continue
+		}
+		switch name := c.names[i]; {
+		case name == p.name: // it holds it, and will complete
+		case name == "" || name == n.cfg.Name || v.byName[name] == nil || w.hops >= hopsMax:
+			n.holdLocked(part)
+		default:
+			w.from, w.asked = name, 0
+			w.hops++
+			n.kick(n.flush)
+		}
+	}
+}
+
+// answerClaim says who holds some partitions. The loop runs it, after all that was
+// heard before: a claimer that has just restarted must not be taken for the holder.
+func (n *Node) answerClaim(c *claimCall, from string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v := n.view.Load()
+	for _, part := range c.parts {
+		name := ""
+		switch w := n.pending[part]; {
+		case n.ledger.Held(part) || n.unacked[part] != nil:
+			name = n.cfg.Name // or "complete" is on its way
+		case w != nil:
+			name = w.from
+		case n.lastHolder[part] != "":
+			name = n.lastHolder[part]
+		case !v.owns(part):
+			name = v.ownerName(part)
+		}
+		if name == from {
+			name = ""
+		}
+		c.names = append(c.names, name)
+	}
+}
+
+// doubt is for a node that finds that it has not run for a while, as after SIGSTOP:
+// the others may have replaced it. Whatever it holds, it asks for again.
+func (n *Node) doubt() {
+	v := n.view.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for part := range limiter.Partitions {
+		if !v.owns(part) || !n.ledger.Held(part) {
+			continue
+		}
+		i := v.table.Holder(part, 1)
+		if i < 0 {
+			continue
+		}
+		n.ledger.Hold(part, false)
+		n.pending[part] = &pending{from: v.table.Members()[i], since: n.clock.age(), done: make(chan struct{})}
+		n.pendings.Add(1)
+	}
+	n.kick(n.flush)
+}
+
+// await waits until a partition is no longer pending.
+func (w *pending) await(ctx context.Context, deadline time.Time) {
+	t := time.NewTimer(time.Until(deadline))
+	defer t.Stop()
+	select {
+	case <-w.done:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,338 @@
+package cluster
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
+	"github.com/weir-go/weir/transport"
+)
+
+// The two packages count partitions alike.
+const _ = uint(limiter.Partitions-ring.Partitions) + uint(ring.Partitions-limiter.Partitions)
+
+// Node is this process in the cluster. All methods are safe for concurrent use.
+type Node struct {
+	cfg    Config
+	log    *slog.Logger
+	origin limiter.Origin
+	addr   netip.AddrPort // as told to the others
+	hasher limiter.Hasher
+	ledger *limiter.Ledger
+	clock  clock
+	calls  sync.Pool // of *takeCall
+
+	port    *port
+	server  *transport.Server
+	list    *memberlist.Memberlist
+	members members
+	view    atomic.Pointer[view]
+
+	changed chan struct{} // the members changed
+	flush   chan struct{} // there is something to hand over or to ship
+	steps   chan struct{} // the clock must step
+	claims  chan asking
+	started chan struct{} // closed when the node is a member and has its first view
+	settled atomic.Bool   // the same, for those who do not wait
+	leaving atomic.Bool
+	closed  atomic.Bool
+	ticked  atomic.Int64 // age at which the loop last ran
+	passing atomic.Int64 // requests being passed on
+
+	mu         sync.Mutex // guards the hand-over of partitions
+	pending    [limiter.Partitions]*pending
+	pendings   atomic.Int32
+	lastHolder [limiter.Partitions]string
+	unacked    map[int]*ceded
+	unjoined   map[string]bool // addresses whose failure to join is logged
+
+	forwarded, failovers, degraded, shipped atomic.Int64
+	behind                                  atomic.Int64 // age since which something is due; 0: nothing is
+	shipAgain                               atomic.Bool
+
+	ctx    context.Context // ends with the node
+	cancel context.CancelFunc
+	loops  sync.WaitGroup // loop and rejoin
+	wg     sync.WaitGroup // what they and the peers' requests begin
+	wgMu   sync.Mutex     // guards the order of wg's last Go and its Wait
+	once   sync.Once
+}
+
+const (
+	leaveMax   = 10 * time.Second       // for a Leave whose context has no deadline
+	leaveNews  = 300 * time.Millisecond // for the last gossip to spread
+	claimQueue = 64
+)
+
+// Start makes a node and joins the cluster. It returns when the node is a member, or
+// when none of the addresses in Join answered: then the node is alone, serves, and
+// tries to join for ever. ctx bounds the start alone. The error is one of the Config,
+// wrapping ErrConfig and naming the field, or of the port.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Logger,
+		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
+		claims: make(chan asking, claimQueue), started: make(chan struct{}),
+		unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
+	n.calls.New = func() any { return new(takeCall) }
+	n.clock.init(cfg.Now)
+	n.origin = newOrigin(n.clock.now())
+	n.hasher = limiter.NewHasher(cfg.Secret)
+	n.ledger = limiter.NewLedger(n.origin, cfg.MaxKeys)
+	for part := range limiter.Partitions {
+		n.ledger.Hold(part, false)
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	alone, err := ring.New([]string{cfg.Name})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w: Name %q: %w", ErrConfig, cfg.Name, err)
+	}
+	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1})
+	if err := n.open(ctx); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// newOrigin is a number that no other process has, larger for later ones.
+func newOrigin(now int64) limiter.Origin {
+	var b [4]byte
+	rand.Read(b[:]) // never fails
+	ms := uint64(now / int64(time.Millisecond))
+	return limiter.Origin(ms<<20 | uint64(binary.LittleEndian.Uint32(b[:])&(1<<20-1)))
+}
+
+// open goes through the steps of a start, in the order in which they need each other.
+func (n *Node) open(ctx context.Context) (err error) {
+	if n.server, err = transport.NewServer(n.transportConfig(), server{n}); err != nil {
+		return err
+	}
+	if n.port, err = openPort(ctx, n.cfg.Network, n.cfg.Bind, n.server.ServeConn); err != nil {
+		return err
+	}
+	if n.addr, err = advertised(n.cfg, n.port.addr()); err != nil {
+		return err
+	}
+	n.followSeeds(ctx) // windows tile cluster time: know it before deciding anything
+	gc, err := gossipConfig(n)
+	if err != nil {
+		return err
+	}
+	if n.list, err = memberlist.Create(gc); err != nil {
+		return fmt.Errorf("cluster: gossip: %w", err)
+	}
+	n.joinMissing(ctx)
+	n.ticked.Store(int64(n.clock.age()))
+	n.rebuild()
+	close(n.started)
+	n.loops.Go(n.loop)
+	n.loops.Go(n.rejoin)
+	return nil
+}
+
+func (n *Node) transportConfig() transport.Config {
+	c := transport.Config{Label: n.cfg.Label, Dial: n.cfg.Network.Dial, Logger: n.log}
+	if len(n.cfg.Secret) > 0 {
+		key, err := hkdf.Key(sha256.New, n.cfg.Secret, nil, "weir calls v1", 32)
+		if err != nil {
+			panic(err) // only for a length that HKDF cannot give
+		}
+		c.Secret = key
+	}
+	return c
+}
+
+// loop is the node's one heartbeat: new views, hand-over, shipping, clocks.
+func (n *Node) loop() {
+	tick := time.NewTicker(n.cfg.FlushInterval)
+	defer tick.Stop()
+	var synced, slewed time.Duration
+	var asked []asking
+	forget := n.clock.age() + n.forgetIn()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.changed:
+			n.kick(n.changed)
+		case <-n.flush:
+		case <-n.steps:
+			n.stepClock()
+		case c := <-n.claims:
+			asked = append(asked, c)
+		case <-tick.C:
+		}
+		age := n.clock.age()
+		n.wakeUp(age)
+		n.ticked.Store(int64(age))
+		n.clock.slew(age - slewed)
+		slewed = age
+
+		changed := false
+		select {
+		case <-n.changed:
+			changed = true
+		default:
+		}
+		if changed || age >= forget {
+			n.rebuild()
+			forget = age + n.forgetIn()
+			synced = 0
+		}
+		n.answerClaims(asked)
+		asked = asked[:0]
+		n.handOver()
+		n.ship()
+		if synced == 0 || age-synced >= syncPeriod {
+			synced = age
+			n.syncClocks(n.view.Load())
+		}
+	}
+}
+
+// kick makes the loop look at something; it never blocks.
+func (n *Node) kick(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it will
+	}
+}
+
+// Leave hands everything over and leaves the cluster: no count is lost, and nobody
+// waits for this node. It stops when ctx ends, or after ten seconds, and then tells
+// that something was left behind. The node is closed afterwards.
+func (n *Node) Leave(ctx context.Context) error {
+	defer n.Close()
+	if n.closed.Load() {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveMax)
+	defer cancel()
+	if n.leaving.Swap(true) {
+		return errors.New("cluster: the node is leaving already")
+	}
+	n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
+	n.kick(n.changed)
+	err := n.drain(ctx)
+	n.list.Leave(leaveTimeout)
+	select { // late requests are passed on meanwhile
+	case <-time.After(leaveNews):
+	case <-ctx.Done():
+	}
+	return err
+}
+
+// drain waits until the others have everything.
+func (n *Node) drain(ctx context.Context) error {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if v := n.view.Load(); v.self < 0 && n.drained() || len(v.all) == 0 {
+			return nil
+		}
+		n.kick(n.flush)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: left before everything was handed over: %w", ctx.Err())
+		}
+	}
+}
+
+// Close ends the node as a crash would: nothing is handed over. It waits for the
+// node's goroutines.
+func (n *Node) Close() {
+	n.once.Do(func() {
+		n.closed.Store(true)
+		n.cancel()
+		if n.list != nil {
+			n.list.Shutdown()
+		}
+		if n.port != nil {
+			n.port.Shutdown()
+		}
+		if n.server != nil {
+			n.server.Close()
+		}
+		n.loops.Wait()
+		for _, p := range n.view.Load().all {
+			p.retired.Store(true)
+			p.calls.Close()
+		}
+	})
+	n.wgMu.Lock() // whoever spawns after this sees that the node is closed
+	n.wgMu.Unlock()
+	n.wg.Wait()
+}
+
+// spawn runs f on a goroutine that Close waits for, unless the node is closed.
+func (n *Node) spawn(f func()) bool {
+	n.wgMu.Lock()
+	defer n.wgMu.Unlock()
+	if n.closed.Load() {
+		return false
+	}
+	n.wg.Go(f)
+	return true
+}
+
+// Ready says whether the node is a member, has tried its seeds, and decides for all
+// that it owns.
+func (n *Node) Ready() bool {
+	return n.settled.Load() && n.pendings.Load() == 0 && !n.leaving.Load() && !n.closed.Load()
+}
+
+// Name is the node's name.
+func (n *Node) Name() string { return n.cfg.Name }
+
+// Addr is the address that the node tells the others, "ip:port".
+func (n *Node) Addr() string { return n.addr.String() }
+
+// Stats is a reading of a node's counters. Counts are since the start.
+type Stats struct {
+	limiter.Stats
+	Live        int           // members that this node sees, itself among them
+	Known       int           // and those that vanished not long ago, or ExpectedNodes
+	Holding     int           // partitions that this node decides for
+	Pending     int           // partitions that it owns and another still decides for
+	Forwarded   int64         // takes that began here and were another node's to decide
+	Failovers   int64         // decided here although another node should have
+	Degraded    int64         // of those, without copies, or denied for want of a quorum
+	Shipped     int64         // copies acknowledged by others
+	Behind      time.Duration // how long something has been waiting to be shipped
+	ClockOffset time.Duration // cluster time less this node's wall clock
+}
+
+// Stats reads the counters.
+func (n *Node) Stats() Stats {
+	v := n.view.Load()
+	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
+		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
+		Shipped: n.shipped.Load(), ClockOffset: time.Duration(n.clock.now() - n.cfg.Now().UnixNano())}
+	for part := range limiter.Partitions {
+		if n.ledger.Held(part) {
+			s.Holding++
+		}
+	}
+	if b := n.behind.Load(); b != 0 {
+		s.Behind = n.clock.age() - time.Duration(b)
+	}
+	return s
+}

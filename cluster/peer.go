@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
+	"github.com/weir-go/weir/transport"
+)
+
+// peer is one process of another node, and the connection on which this node calls it.
+type peer struct {
+	name, addr string
+	origin     limiter.Origin
+	calls      *transport.Peer
+
+	down     atomic.Bool  // it failed to answer; a probe is under way
+	retired  atomic.Bool  // it is in no view any more
+	bornAt   atomic.Int64 // when its process began, in this node's age; 0 is not known
+	shipping atomic.Int32 // frames of copies not yet acknowledged
+	noRelay  atomic.Int64 // age until which it is not asked to reach others for us
+}
+
+const probeMax = time.Second // longest pause between two probes of a peer that is down
+
+// peerFor is the peer of a member: the one in the old view, or a new one, which
+// connects when it is first used.
+func (n *Node) peerFor(old *view, m *member) *peer {
+	if p := old.byName[m.name]; p != nil && p.addr == m.addr && p.origin == m.origin {
+		return p
+	}
+	return &peer{name: m.name, addr: m.addr, origin: m.origin, calls: n.dial(m.name, m.addr)}
+}
+
+// dial makes the connection to a node; an empty name is whoever answers.
+func (n *Node) dial(name, addr string) *transport.Peer {
+	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte) error {
+		h, err := readHello(reply)
+		if err != nil {
+			return err
+		}
+		if name != "" && h.name != name {
+			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.name, name)
+		}
+		n.heardOf(h)
+		return nil
+	})
+	if err != nil {
+		panic(err) // the server was made from the same configuration
+	}
+	return t
+}
+
+// retire drops a peer that is no longer in the view.
+func (n *Node) retire(p *peer) {
+	p.retired.Store(true)
+	if !n.spawn(p.calls.Close) { // it waits for its goroutines
+		p.calls.Close()
+	}
+}
+
+// ask calls a peer. A peer that failed is not asked until a probe got an answer, so
+// one dead node costs each caller at most one timeout.
+func (n *Node) ask(ctx context.Context, p *peer, deadline time.Time, kind uint8, m transport.Message) error {
+	if p.down.Load() {
+		return errDown
+	}
+	err := p.calls.Call(ctx, deadline, kind, m)
+	if err != nil && ctx.Err() == nil {
+		n.failed(p, err)
+	}
+	return err
+}
+
+var errDown = errors.New("cluster: the peer did not answer a moment ago")
+
+// failed judges a failed call, and starts to probe a peer that does not answer.
+func (n *Node) failed(p *peer, err error) {
+	var remote transport.RemoteError
+	if errors.Is(err, transport.ErrBusy) || errors.Is(err, transport.ErrClosed) || errors.As(err, &remote) {
+		return // it lives, or we do not
+	}
+	if p.down.Swap(true) || p.retired.Load() || n.ctx.Err() != nil {
+		return
+	}
+	n.spawn(func() { n.probe(p) })
+}
+
+// probe asks a peer that is down for a sign of life until it gives one.
+func (n *Node) probe(p *peer) {
+	for pause := n.cfg.CallTimeout / 2; ; pause = min(2*pause, probeMax) {
+		select {
+		case <-time.After(pause):
+		case <-n.ctx.Done():
+			return
+		}
+		if p.retired.Load() {
+			return
+		}
+		err := p.calls.Call(n.ctx, time.Now().Add(n.cfg.CallTimeout), kindTime, &timeCall{})
+		if err == nil {
+			p.down.Store(false)
+			n.kick(n.flush)
+			return
+		}
+	}
+}
+
+// hello is how nodes introduce themselves on a connection.
+type hello struct {
+	name, addr string
+	origin     limiter.Origin
+	scheme     string
+}
+
+const helloFields = 4
+
+func (h hello) encode() []byte {
+	b := transport.AppendArrayLen(nil, helloFields)
+	b = transport.AppendString(b, h.scheme)
+	b = transport.AppendString(b, h.name)
+	b = transport.AppendString(b, h.addr)
+	return transport.AppendUint(b, uint64(h.origin))
+}
+
+func readHello(b []byte) (h hello, err error) {
+	if len(b) > transport.MaxHello {
+		return h, errMessage
+	}
+	r := transport.NewReader(b)
+	n := r.ArrayLen(16)
+	h.scheme, h.name, h.addr, h.origin = r.String(), r.String(), r.String(), limiter.Origin(r.Uint())
+	return h, finish(&r, n, helloFields)
+}
+
+func (n *Node) hello() hello {
+	return hello{scheme: ring.Scheme, name: n.cfg.Name, addr: n.addr.String(), origin: n.origin}
+}
+
+// heardOf notes who is at the other end of a connection. A restart is seen there
+// before gossip tells of it.
+func (n *Node) heardOf(h hello) {
+	if n.members.restarted(h.name, h.addr, h.origin) {
+		n.kick(n.changed)
+	}
+}

@@ -1,0 +1,203 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/weir-go/weir/transport"
+)
+
+// port is the one address of a node. Streams that come in begin with the mark of
+// gossip or with that of calls, and go to memberlist or to the transport; anything
+// else is closed. Packets are gossip. To memberlist, a port is its transport.
+type port struct {
+	network Network
+	ln      net.Listener
+	pc      net.PacketConn
+	calls   func(net.Conn) // takes a stream over; must not block for long
+
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	judging chan struct{} // one token per stream that has not said what it is
+
+	ctx    context.Context // ends with the port
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex
+	young  map[net.Conn]struct{} // streams in judging, to be closed with the port
+}
+
+var _ memberlist.NodeAwareTransport = (*port)(nil)
+
+const (
+	gossipMark     = 244 // memberlist's label header, which all our gossip carries
+	judgingMax     = 128 // streams that may be silent at a time
+	judgingTimeout = 2 * time.Second
+	packetQueue    = 256
+	packetMax      = 64 << 10
+)
+
+func openPort(ctx context.Context, nw Network, addr string, calls func(net.Conn)) (*port, error) {
+	ln, pc, err := nw.Listen(ctx, addr)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: Bind %q: %w", addr, err)
+	}
+	p := &port{network: nw, ln: ln, pc: pc, calls: calls,
+		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn),
+		judging: make(chan struct{}, judgingMax), young: map[net.Conn]struct{}{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.accept)
+	p.wg.Go(p.receive)
+	return p, nil
+}
+
+// addr is the address that was bound.
+func (p *port) addr() netip.AddrPort { return p.ln.Addr().(*net.TCPAddr).AddrPort() }
+
+func (p *port) accept() {
+	for {
+		c, err := p.ln.Accept()
+		if err != nil {
+			if p.ctx.Err() != nil {
+				return
+			}
+			select { // out of file descriptors, or such: it may pass
+			case <-time.After(50 * time.Millisecond):
+				continue
+			case <-p.ctx.Done():
+				return
+			}
+		}
+		select {
+		case p.judging <- struct{}{}:
+			p.wg.Go(func() { p.judge(c) })
+		default:
+			c.Close() // too many that say nothing
+		}
+	}
+}
+
+// judge reads the first byte of a stream and hands it to whom it is for.
+func (p *port) judge(c net.Conn) {
+	defer func() { <-p.judging }()
+	if !p.setYoung(c, true) {
+		c.Close()
+		return
+	}
+	head := make([]byte, 1)
+	c.SetReadDeadline(time.Now().Add(judgingTimeout))
+	_, err := c.Read(head)
+	p.setYoung(c, false)
+	if err != nil {
+		c.Close()
+		return
+	}
+	c.SetReadDeadline(time.Time{})
+	switch u := transport.Unread(c, head); head[0] {
+	case transport.Preface[0]:
+		p.calls(u)
+	case gossipMark:
+		select {
+		case p.streams <- u:
+		case <-p.ctx.Done():
+			c.Close()
+		}
+	default:
+		c.Close()
+	}
+}
+
+func (p *port) setYoung(c net.Conn, young bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !young {
+		delete(p.young, c)
+		return true
+	}
+	p.young[c] = struct{}{}
+	return p.ctx.Err() == nil
+}
+
+func (p *port) receive() {
+	buf := make([]byte, packetMax)
+	for {
+		n, from, err := p.pc.ReadFrom(buf)
+		if err != nil {
+			if p.ctx.Err() != nil {
+				return
+			}
+			continue // an ICMP error of an earlier packet, for example
+		}
+		if n == 0 || buf[0] != gossipMark {
+			continue
+		}
+		pkt := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: from, Timestamp: time.Now()}
+		select {
+		case p.packets <- pkt:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// PacketCh, StreamCh and the rest are memberlist's Transport.
+func (p *port) PacketCh() <-chan *memberlist.Packet { return p.packets }
+
+// StreamCh gives the gossip streams that came in.
+func (p *port) StreamCh() <-chan net.Conn { return p.streams }
+
+// FinalAdvertiseAddr returns what openPort's caller has decided already.
+func (p *port) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return nil, 0, fmt.Errorf("cluster: advertise address %q: %w", ip, err)
+	}
+	return a.AsSlice(), port, nil
+}
+
+// WriteTo sends a gossip packet.
+func (p *port) WriteTo(b []byte, addr string) (time.Time, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, err = p.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	return time.Now(), err
+}
+
+// WriteToAddress sends a gossip packet.
+func (p *port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	return p.WriteTo(b, a.Addr)
+}
+
+// DialTimeout opens a gossip stream.
+func (p *port) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	defer cancel()
+	return p.network.Dial(ctx, addr)
+}
+
+// DialAddressTimeout opens a gossip stream.
+func (p *port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	return p.DialTimeout(a.Addr, timeout)
+}
+
+// Shutdown closes the port. Streams that have been handed on stay with their owner.
+func (p *port) Shutdown() error {
+	p.mu.Lock()
+	p.cancel()
+	for c := range p.young {
+		c.Close()
+	}
+	p.mu.Unlock()
+	p.ln.Close()
+	p.pc.Close()
+	p.wg.Wait()
+	return nil
+}

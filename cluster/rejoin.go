@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// How a split heals: gossip forgets the dead and never looks for them again, so each
+// node tries for ever to join whoever it knows of and does not see: the configured
+// seeds, resolved anew each time, and the last addresses of nodes that vanished. It
+// does so also while it sees some nodes: each side of a split may have several.
+
+const (
+	rejoinEvery = 3 * time.Second // and up to as much again by chance
+	aloneEvery  = 500 * time.Millisecond
+	joinAtOnce  = 8 // joins at a time
+	dnsTimeout  = 2 * time.Second
+)
+
+// rejoin is the goroutine that never gives up.
+func (n *Node) rejoin() {
+	for {
+		every := rejoinEvery
+		if len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0 {
+			every = aloneEvery
+		}
+		select {
+		case <-time.After(every + rand.N(every)):
+		case <-n.ctx.Done():
+			return
+		}
+		if !n.leaving.Load() {
+			n.joinMissing(n.ctx)
+		}
+	}
+}
+
+// joinMissing tries to join every address that should be a member and is not.
+func (n *Node) joinMissing(ctx context.Context) {
+	live := map[string]bool{n.addr.String(): true, n.port.addr().String(): true}
+	targets := n.seeds(ctx)
+	for _, m := range n.members.list() {
+		if m.live {
+			live[m.addr] = true
+		} else {
+			targets = append(targets, m.addr)
+		}
+	}
+	slices.Sort(targets)
+	targets = slices.DeleteFunc(slices.Compact(targets), func(a string) bool { return live[a] })
+
+	token := make(chan struct{}, joinAtOnce)
+	var wg sync.WaitGroup
+	for _, addr := range targets {
+		select {
+		case token <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		}
+		wg.Go(func() {
+			defer func() { <-token }()
+			_, err := n.list.Join([]string{addr})
+			n.reportJoin(addr, err)
+		})
+	}
+	wg.Wait()
+}
+
+// reportJoin logs the first failure of an address, and its end.
+func (n *Node) reportJoin(addr string, err error) {
+	n.mu.Lock()
+	was := n.unjoined[addr]
+	if n.unjoined[addr] = err != nil; err == nil {
+		delete(n.unjoined, addr)
+	}
+	n.mu.Unlock()
+	switch {
+	case err != nil && !was && n.ctx.Err() == nil:
+		n.log.Warn("cannot join yet; trying again for ever", "node", n.cfg.Name, "addr", addr, "error", err)
+	case err == nil && was:
+		n.log.Info("joined", "node", n.cfg.Name, "addr", addr)
+	}
+}
+
+// seeds are the addresses behind Config.Join, without this node's own.
+func (n *Node) seeds(ctx context.Context) (addrs []string) {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	for _, s := range n.cfg.Join {
+		host, port, _ := net.SplitHostPort(s) // validated
+		ips, err := lookup(ctx, host)
+		n.reportJoin(s, err)
+		for _, ip := range ips {
+			a := net.JoinHostPort(ip.Unmap().String(), port)
+			if a != n.addr.String() && a != n.port.addr().String() {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return addrs
+}
+
+func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}

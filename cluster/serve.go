@@ -1,0 +1,221 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
+	"github.com/weir-go/weir/transport"
+)
+
+// How a node answers its peers. What needs only the ledger is answered on the
+// connection's reading goroutine, in order; what must ask others gets a goroutine,
+// of which there is a bounded number.
+
+// server is a node as the transport's handler.
+type server struct{ n *Node }
+
+const (
+	passingMax = 2048                  // requests being passed on at a time
+	lateAfter  = 50 * time.Millisecond // past its deadline, for clocks that differ a little
+)
+
+// session is what is known of the peer at the other end of a connection.
+type session struct {
+	name string
+	call takeCall // for reuse: the connection serves one request at a time
+}
+
+// Hello refuses nodes of another ring scheme.
+func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
+	h, err := readHello(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if h.scheme != ring.Scheme {
+		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.scheme, nameMax, h.name, ring.Scheme)
+		s.n.members.refuse("hello "+h.name, func() { s.n.log.Error("refused a node", "why", err) })
+		return nil, nil, err
+	}
+	s.n.heardOf(h)
+	return &session{name: h.name}, s.n.hello().encode(), nil
+}
+
+// Serve answers one request.
+func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
+	n, from := s.n, t.Value().(*session)
+	switch kind {
+	case kindTake, kindGive:
+		c := &from.call
+		*c = takeCall{}
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		if n.clock.now() > c.deadline+int64(lateAfter) {
+			return buf, true, errLate
+		}
+		if n.serveHeld(kind, c) {
+			return c.appendAnswer(buf), true, nil
+		}
+		return n.passOn(t, id, kind, *c, from.name, buf)
+	case kindShip:
+		return buf, true, n.receiveShip(body)
+	case kindTime:
+		return (&timeCall{age: n.clock.age(), now: n.clock.now()}).appendAnswer(buf), true, nil
+	case kindComplete:
+		var c completeCall
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.completed(&c)
+		return buf, true, nil
+	case kindClaim:
+		c := &claimCall{}
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		select {
+		case n.claims <- asking{t, id, c, from.name}:
+			return buf, false, nil
+		default:
+			return buf, true, errTooMany
+		}
+	}
+	return buf, true, fmt.Errorf("cluster: unknown kind of call %d", kind)
+}
+
+var (
+	errLate    = fmt.Errorf("cluster: the request came after its deadline")
+	errTooMany = fmt.Errorf("cluster: too many requests at a time")
+)
+
+// asking is a claim that waits for the loop.
+type asking struct {
+	t    *transport.Session
+	id   uint64
+	c    *claimCall
+	from string
+}
+
+// answerClaims answers those that the loop has received, and all that wait.
+func (n *Node) answerClaims(asked []asking) {
+	for {
+		for _, a := range asked {
+			n.answerClaim(a.c, a.from)
+			a.t.Answer(a.id, a.c.appendAnswer(nil), nil) // lost with its connection
+		}
+		select {
+		case a := <-n.claims:
+			asked = []asking{a}
+		default:
+			return
+		}
+	}
+}
+
+// serveHeld answers where this node holds the partition.
+func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
+	if !n.settled.Load() {
+		return false
+	}
+	if kind == kindGive {
+		return n.ledger.GiveHeld(c.id, c.lim, c.cost, n.clock.now())
+	}
+	c.d, ok = n.takeHeld(n.view.Load(), c.id, &c.lim, c.cost)
+	return ok
+}
+
+// passOn answers later, from a goroutine of its own.
+func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from string, buf []byte) ([]byte, bool, error) {
+	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
+		defer n.passing.Add(-1)
+		n.answerFor(kind, &c, from)
+		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
+	})
+	if !ok {
+		n.passing.Add(-1)
+		return buf, true, errTooMany
+	}
+	return buf, false, nil
+}
+
+// answerFor finds an answer to a request for a partition that is not held here. One
+// that was passed on already is not passed on again.
+func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
+	select {
+	case <-n.started:
+	case <-n.ctx.Done():
+		c.outcome = unreachable
+		return
+	}
+	v, part := n.view.Load(), c.id.Partition()
+	flags := c.flags
+	timeout := n.cfg.CallTimeout / callOverhead
+	if flags&flagFailover != 0 {
+		timeout /= 2 // the asker has waited once already
+	}
+	r := round{n: n, ctx: n.ctx, v: v, kind: kind, c: c, end: time.Now().Add(timeout)}
+	holder, _ := n.holder(v, part)
+	if flags&flagPassed != 0 {
+		n.answerPassed(&r, part, from)
+		return
+	}
+	if holder != nil && holder.name != from {
+		ok, _ := r.ask(holder, flagPassed, timeout)
+		if ok {
+			return
+		}
+		if w := n.pendingOf(part); w != nil && c.outcome == notHolder {
+			w.await(n.ctx, r.end)
+		}
+	}
+	d, ok := r.here()
+	if !ok && (v.owns(part) || n.succeeds(v, part) || holder != nil && holder.name == from) {
+		d, ok = r.decide(n.forcedShare(v, &c.lim, false), false), true
+	}
+	if c.outcome, c.d = decided, d; !ok {
+		c.outcome = unreachable
+	}
+}
+
+// answerPassed answers where the request has landed: if the partition is on its way
+// here from a third node, when it has come; not at all if it is another's.
+func (n *Node) answerPassed(r *round, part int, from string) {
+	if w := n.pendingOf(part); w != nil && w.from != from {
+		w.await(n.ctx, r.end)
+	}
+	d, ok := r.here()
+	if !ok && r.v.owns(part) {
+		d, ok = r.decide(n.forcedShare(r.v, &r.c.lim, false), false), true
+	}
+	if r.c.outcome, r.c.d = decided, d; !ok {
+		r.c.outcome = notHolder
+	}
+}
+
+// succeeds says whether this node has copies of a partition.
+func (n *Node) succeeds(v *view, part int) bool {
+	for rank := 1; rank <= n.cfg.Replicas; rank++ {
+		if _, mine := v.holderPeer(part, rank); mine {
+			return true
+		}
+	}
+	return false
+}
+
+const allRanks = 1<<ring.Ranks - 1
+
+// receiveShip joins copies. A sender with the same table has told everybody who
+// should know; otherwise what is news goes on from here.
+func (n *Node) receiveShip(body []byte) error {
+	now, ours := n.clock.now(), n.view.Load().table.Fingerprint()
+	return readShip(body, func(fingerprint uint64, s limiter.Slot) {
+		mask := uint8(allRanks)
+		if fingerprint == ours {
+			mask = 0
+		}
+		n.ledger.Merge(s, now, mask)
+	})
+}

@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Every flush, what changed goes to those who should have it. However often a budget
+// changed in between, it is one slot. What could not be delivered stays due.
+
+const (
+	shipTimeout = 2 * time.Second
+	shippingMax = 64 // frames on their way to one peer
+)
+
+// ship sends what is due. Only the loop calls it.
+func (n *Node) ship() {
+	v := n.view.Load()
+	b := batches{n: n, v: v, open: map[*peer]*shipCall{}}
+	now := n.clock.now()
+	var to [3]*peer // by rank
+	for part := range limiter.Partitions {
+		if !n.ledger.HasDue(part) {
+			continue
+		}
+		for rank := range n.cfg.Replicas + 1 {
+			to[rank], _ = v.holderPeer(part, rank)
+		}
+		n.ledger.Collect(part, allRanks, now, func(s limiter.Slot, ranks uint8) uint8 {
+			return b.add(s, ranks, to[:n.cfg.Replicas+1])
+		})
+		b.sendFull()
+	}
+	b.sendAll()
+	if b.left {
+		n.behind.CompareAndSwap(0, max(1, int64(n.clock.age())))
+	} else {
+		n.behind.Store(0)
+	}
+}
+
+// batches are the frames being filled, one per peer.
+type batches struct {
+	n    *Node
+	v    *view
+	open map[*peer]*shipCall
+	left bool // something stays due
+}
+
+// add puts a slot into the frames of the holders that it is due to. It returns the
+// ranks for which that worked; this node's own rank always does.
+func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
+	for rank := range 8 {
+		bit := uint8(1) << rank
+		if ranks&bit == 0 {
+			continue
+		}
+		if rank >= len(to) || to[rank] == nil {
+			taken |= bit // this node itself, or nobody
+			continue
+		}
+		p := to[rank]
+		c := b.open[p]
+		if p.down.Load() || p.shipping.Load() >= shippingMax || c != nil && len(c.slots) >= shipSlots {
+			b.left = true
+			continue
+		}
+		if c == nil {
+			c = &shipCall{fingerprint: b.v.table.Fingerprint()}
+			b.open[p] = c
+		}
+		c.slots = append(c.slots, s)
+		c.ranks = append(c.ranks, bit)
+		taken |= bit
+	}
+	return taken
+}
+
+// sendFull sends the frames that are full. It runs between two partitions, when no
+// lock is held; a partition with more due than a frame holds keeps the rest.
+func (b *batches) sendFull() {
+	for p, c := range b.open {
+		if len(c.slots) >= shipSlots/2 {
+			b.send(p, c)
+		}
+	}
+}
+
+func (b *batches) sendAll() {
+	for p, c := range b.open {
+		b.send(p, c)
+	}
+	if b.left {
+		b.n.shipAgain.Store(true)
+	}
+}
+
+// send starts the call that carries a frame. What it does not deliver is due again.
+func (b *batches) send(p *peer, c *shipCall) {
+	delete(b.open, p)
+	n := b.n
+	p.shipping.Add(1)
+	err := p.calls.Start(time.Now().Add(shipTimeout), kindShip, c, func(err error) {
+		p.shipping.Add(-1)
+		if err != nil {
+			n.failed(p, err)
+			n.dueAgain(c)
+		} else {
+			n.shipped.Add(int64(len(c.slots)))
+		}
+		if n.shipAgain.Swap(false) || n.leaving.Load() {
+			n.kick(n.flush)
+		}
+	})
+	if err != nil {
+		p.shipping.Add(-1)
+		n.dueAgain(c)
+		b.left = true
+	}
+}
+
+func (n *Node) dueAgain(c *shipCall) {
+	for i, s := range c.slots {
+		n.ledger.Due(s.ID, s.Origin, c.ranks[i])
+	}
+}
+
+// drained says whether nothing is due, on its way, or held for others.
+func (n *Node) drained() bool {
+	v := n.view.Load()
+	n.mu.Lock()
+	open := len(n.unacked)
+	n.mu.Unlock()
+	if open > 0 {
+		return false
+	}
+	for _, p := range v.all {
+		if p.shipping.Load() > 0 {
+			return false
+		}
+	}
+	for part := range limiter.Partitions {
+		if n.ledger.HasDue(part) || !v.owns(part) && n.ledger.Held(part) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// How nodes agree on cluster time: each asks every peer once how long it has lived,
+// and follows the clock of the one that has lived longest.
+
+const (
+	seedTimeout = time.Second           // for the clocks of the seeds, before joining
+	rttMax      = 50 * time.Millisecond // a slower answer says too little about a clock
+)
+
+// reading is one look at another node's clock.
+type reading struct {
+	age    time.Duration // how long its process had lived
+	remote int64         // its cluster time
+	at     time.Duration // this node's age at that moment
+}
+
+// readClock makes a reading of an answer to a call that began at an age of ours.
+func (n *Node) readClock(c *timeCall, began time.Duration) (r reading, rtt time.Duration) {
+	now := n.clock.age()
+	rtt = now - began
+	return reading{c.age, c.now, began + rtt/2}, rtt
+}
+
+// followSeeds takes over the cluster time of the longest-lived seed that answers,
+// before this node is a member and before it decides anything.
+func (n *Node) followSeeds(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var best reading
+	var wg sync.WaitGroup
+	for _, addr := range n.seeds(ctx) {
+		wg.Go(func() {
+			p := n.dial("", addr)
+			defer p.Close()
+			deadline, _ := ctx.Deadline()
+			var c timeCall
+			if p.Call(ctx, deadline, kindTime, &c) != nil { // connects
+				return
+			}
+			began := n.clock.age()
+			if p.Call(ctx, deadline, kindTime, &c) != nil { // measures
+				return
+			}
+			r, _ := n.readClock(&c, began)
+			mu.Lock()
+			defer mu.Unlock()
+			if r.age > best.age {
+				best = r
+			}
+		})
+	}
+	wg.Wait()
+	if best.age > 0 {
+		n.clock.aim(best.remote, best.at)
+		n.clock.step()
+	}
+}
+
+// syncClocks asks the peers whose age is not known yet, and the reference.
+func (n *Node) syncClocks(v *view) {
+	ref := n.reference(v)
+	for _, p := range v.all {
+		if p.down.Load() || p != ref && p.bornAt.Load() != 0 {
+			continue
+		}
+		c, began := &timeCall{}, n.clock.age()
+		p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindTime, c, func(err error) {
+			if err != nil {
+				n.failed(p, err)
+				return
+			}
+			r, rtt := n.readClock(c, began)
+			p.bornAt.Store(int64(r.at-r.age) | 1) // never 0
+			if p == ref && rtt <= rttMax {
+				n.follow(r)
+			}
+		}) // not connected yet: the next round asks
+	}
+}
+
+// reference is the peer whose clock this node follows: the longest-lived, if it has
+// lived longer than this node. Lives that are nearly equal go by name.
+func (n *Node) reference(v *view) (ref *peer) {
+	born, name := int64(0), n.cfg.Name
+	for _, p := range v.all {
+		at := p.bornAt.Load()
+		if at == 0 || p.down.Load() {
+			continue
+		}
+		older := at < born-int64(tieWithin)
+		tie := !older && at < born+int64(tieWithin)
+		if older || tie && p.name < name {
+			ref, born, name = p, at, p.name
+		}
+	}
+	return ref
+}
+
+// follow corrects this node's clock: at once if it is far off, else bit by bit.
+func (n *Node) follow(r reading) {
+	off := n.clock.aim(r.remote, r.at)
+	if off > -stepOver && off < stepOver {
+		return
+	}
+	// The loop must not be in the middle of something while time jumps.
+	select {
+	case n.steps <- struct{}{}:
+	default:
+	}
+}
+
+// stepClock makes the jump, and the ledger jumps along.
+func (n *Node) stepClock() {
+	d := n.clock.step()
+	if d == 0 {
+		return
+	}
+	n.ledger.Shift(d)
+	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
+}

@@ -1,0 +1,267 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/transport"
+)
+
+// ErrClosed is what Take and Give return after Close or Leave.
+var ErrClosed = errors.New("cluster: the node is closed")
+
+// pausedAfter is how long the loop may not have run before the node doubts that it
+// is still what the others take it for. Gossip needs longer to replace a node.
+const pausedAfter = time.Second
+
+// Take takes cost from the budget that key has under l in the whole cluster, or says
+// why not and when. A cost of 0 looks and takes nothing. It answers within
+// CallTimeout and half as much again, whatever fails; an answer marked Degraded was
+// given without the budget's owner. It does not keep key.
+//
+// The error is one of limiter.ErrKey, ErrLimit and ErrCost for arguments that cannot
+// be, ErrClosed, or the context's.
+func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
+	if err := limiter.Check(key, l, cost); err != nil {
+		return limiter.Decision{}, err
+	}
+	if err := n.usable(ctx); err != nil {
+		return limiter.Decision{}, err
+	}
+	id := n.hasher.ID(key, l)
+	if d, ok := n.takeHeld(n.view.Load(), id, &l, cost); ok {
+		return d, nil
+	}
+	n.forwarded.Add(1)
+	c := n.calls.Get().(*takeCall)
+	defer n.calls.Put(c)
+	*c = takeCall{id: id, lim: l, cost: cost}
+	return n.takeRemote(ctx, kindTake, c)
+}
+
+// Give puts cost back into the budget of key under l, never more than was taken from
+// it in this window. Where it is not certain that a refund was lost on the way, it is
+// not repeated: a budget may stay smaller, never become larger. Its errors are those
+// of Take.
+func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64) error {
+	if err := limiter.Check(key, l, cost); err != nil {
+		return err
+	}
+	if err := n.usable(ctx); err != nil {
+		return err
+	}
+	id := n.hasher.ID(key, l)
+	if n.ledger.GiveHeld(id, l, cost, n.clock.now()) {
+		return nil
+	}
+	c := n.calls.Get().(*takeCall)
+	defer n.calls.Put(c)
+	*c = takeCall{id: id, lim: l, cost: cost}
+	_, err := n.takeRemote(ctx, kindGive, c)
+	return err
+}
+
+func (n *Node) usable(ctx context.Context) error {
+	if n.closed.Load() {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// takeHeld decides here, if this node holds the partition and has been running.
+func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
+	age := n.clock.age()
+	if age-time.Duration(n.ticked.Load()) > pausedAfter {
+		n.wakeUp(age)
+	}
+	s, minority := v.share(n.mode(l))
+	if minority {
+		return n.minorityDecision(), true
+	}
+	return n.ledger.TakeHeld(id, *l, cost, n.clock.at(age), s)
+}
+
+// wakeUp doubts once per pause.
+func (n *Node) wakeUp(age time.Duration) {
+	last := n.ticked.Load()
+	if age-time.Duration(last) > pausedAfter && n.ticked.CompareAndSwap(last, int64(age)) {
+		n.doubt()
+	}
+}
+
+// mode is how a limit behaves in a split.
+func (n *Node) mode(l *limiter.Limit) limiter.Split {
+	if l.Split != limiter.SplitDefault {
+		return l.Split
+	}
+	return n.cfg.Split
+}
+
+// minorityDecision denies in the name of a quorum that is elsewhere.
+func (n *Node) minorityDecision() limiter.Decision {
+	n.degraded.Add(1)
+	return limiter.Decision{Degraded: true, RetryAfter: time.Second, ResetAfter: time.Second}
+}
+
+// takeRemote finds somebody who decides: the holder, then the successors, then any
+// node that reaches one of them, then this node alone.
+func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
+	start := time.Now()
+	end := start.Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
+	c.deadline = n.clock.now() + int64(end.Sub(start))
+	v, part := n.view.Load(), c.id.Partition()
+	r := round{n: n, ctx: ctx, v: v, kind: kind, c: c, end: end}
+
+	holder, passing := n.holder(v, part)
+	if holder != nil {
+		flags := uint8(0)
+		if passing {
+			flags = flagPassed
+		}
+		if ok, err := r.ask(holder, flags, n.cfg.CallTimeout); ok || err != nil {
+			return c.d, err
+		}
+		if passing {
+			if w := n.pendingOf(part); w != nil {
+				w.await(ctx, end)
+			}
+		}
+		if d, ok := r.here(); ok { // it may have become ours meanwhile
+			return d, ctx.Err()
+		}
+	}
+	if v.owns(part) {
+		return r.decide(n.forcedShare(v, &c.lim, false), false), ctx.Err()
+	}
+	for rank := 1; rank <= n.cfg.Replicas; rank++ {
+		next, mine := v.holderPeer(part, rank)
+		if mine {
+			if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
+				return c.d, err
+			}
+			return r.decide(n.forcedShare(v, &c.lim, false), false), ctx.Err()
+		}
+		if next == nil || next == holder {
+			continue
+		}
+		if ok, err := r.ask(next, flagFailover, n.cfg.CallTimeout); ok || err != nil {
+			return c.d, err
+		}
+	}
+	if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
+		return c.d, err
+	}
+	return r.decide(n.forcedShare(v, &c.lim, true), true), ctx.Err()
+}
+
+// holder is the peer that is asked first for a partition, nil if that is this node.
+// passing says that this node owns it already and passes the request on.
+func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
+	if w := n.pendingOf(part); w != nil {
+		return v.byName[w.from], true
+	}
+	p, _ = v.holderPeer(part, 0)
+	return p, false
+}
+
+// forcedShare is what may be admitted without the holder: all of the limit by a
+// successor with copies, unless the limit wants its bound kept in a split that is
+// perhaps just not noticed yet; one node's share by a node without copies.
+func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share {
+	one := limiter.Share{Seen: 1, Known: v.known}
+	s, _ := v.share(n.mode(l))
+	if alone || n.mode(l) != limiter.SplitFull {
+		return one
+	}
+	return s
+}
+
+// round is one request on its way from node to node.
+type round struct {
+	n    *Node
+	ctx  context.Context
+	v    *view
+	kind uint8
+	c    *takeCall
+	end  time.Time
+}
+
+// ask asks one peer. ok says that it decided; an error ends the round.
+func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err error) {
+	deadline := time.Now().Add(timeout)
+	if deadline.After(r.end) {
+		deadline = r.end
+	}
+	r.c.flags = flags
+	switch err := r.n.ask(r.ctx, p, deadline, r.kind, r.c); {
+	case err == nil:
+		return r.c.outcome == decided, nil
+	case r.ctx.Err() != nil:
+		return false, r.ctx.Err()
+	case r.kind == kindGive && maybeSent(err):
+		return true, nil // not twice
+	}
+	return false, nil
+}
+
+func maybeSent(err error) bool {
+	var call *transport.CallError
+	return errors.As(err, &call) && call.Sent
+}
+
+// askOthers asks one more node, neither the holder nor a successor: perhaps just our
+// link to them is dead.
+func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
+	part, age := r.c.id.Partition(), int64(r.n.clock.age())
+	for _, p := range r.v.all {
+		if p == holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
+			continue
+		}
+		ok, err = r.ask(p, flags, r.n.cfg.CallTimeout/callOverhead)
+		if !ok && err == nil {
+			p.noRelay.Store(age + int64(relayPause))
+		}
+		return ok, err
+	}
+	return false, nil
+}
+
+const relayPause = 500 * time.Millisecond
+
+func (r *round) isHolder(p *peer, part int) bool {
+	for rank := range r.n.cfg.Replicas + 1 {
+		if q, _ := r.v.holderPeer(part, rank); q == p {
+			return true
+		}
+	}
+	return false
+}
+
+// here decides if this node holds the partition.
+func (r *round) here() (limiter.Decision, bool) {
+	if r.kind == kindGive {
+		return limiter.Decision{}, r.n.ledger.GiveHeld(r.c.id, r.c.lim, r.c.cost, r.n.clock.now())
+	}
+	return r.n.takeHeld(r.v, r.c.id, &r.c.lim, r.c.cost)
+}
+
+// decide decides here although another node should. What it admits is counted in
+// this node's own slot, which reaches the others when it can.
+func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
+	n, now := r.n, r.n.clock.now()
+	if r.kind == kindGive {
+		n.ledger.Give(r.c.id, r.c.lim, r.c.cost, now)
+		return limiter.Decision{}
+	}
+	if _, minority := r.v.share(n.mode(&r.c.lim)); minority {
+		return n.minorityDecision()
+	}
+	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)
+	if n.failovers.Add(1); alone {
+		n.degraded.Add(1)
+		d.Degraded = true
+	}
+	return d
+}

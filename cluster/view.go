@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
+)
+
+// view is what a node believes about the cluster at one time. It never changes; a
+// take reads one and needs no lock.
+type view struct {
+	table  *ring.Table
+	self   int              // this node's index in the table, -1 while it leaves
+	peers  []*peer          // by index in the table; nil at self
+	byName map[string]*peer // those and the leaving ones
+	all    []*peer          // the values of byName, in the order of names
+	seen   int              // living members, this node among them
+	known  int              // and those that vanished not long ago
+}
+
+// holderPeer is the peer of a rank of a partition; nil if there is none or it is
+// this node, which mine tells.
+func (v *view) holderPeer(part, rank int) (p *peer, mine bool) {
+	i := v.table.Holder(part, rank)
+	if i < 0 {
+		return nil, false
+	}
+	return v.peers[i], i == v.self
+}
+
+// owns says whether this node owns a partition in this view.
+func (v *view) owns(part int) bool { return v.self >= 0 && v.table.Owner(part) == v.self }
+
+// ownerName is the name of a partition's owner.
+func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Owner(part)] }
+
+// share is how much of a limit this node may admit in this view. In the minority of
+// a cluster that wants a quorum it is nothing.
+func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
+	if v.seen >= v.known {
+		return limiter.Share{}, false
+	}
+	switch mode {
+	case limiter.SplitShare:
+		return limiter.Share{Seen: v.seen, Known: v.known}, false
+	case limiter.SplitQuorum:
+		return limiter.Share{}, 2*v.seen <= v.known
+	}
+	return limiter.Share{}, false
+}
+
+// rebuild makes the view that follows from the members, and moves the node to it.
+// Only the loop calls it.
+func (n *Node) rebuild() {
+	old := n.view.Load()
+	list := n.members.list()
+
+	// A process that took a dead one's name knows nothing of what that one held. To us
+	// it has left and joined: first a view without it, in which its successors decide,
+	// then the one with it.
+	var restarted []string
+	for _, m := range list {
+		if p := old.byName[m.name]; p != nil && m.live && p.origin != m.origin {
+			restarted = append(restarted, m.name)
+		}
+	}
+	if len(restarted) > 0 {
+		n.moveTo(n.makeView(old, list, restarted))
+		old = n.view.Load()
+	}
+	n.moveTo(n.makeView(old, list, nil))
+}
+
+// makeView builds the view of some members, without those in except. If the ring
+// cannot be built, the table stays as it was.
+func (n *Node) makeView(old *view, list []*member, except []string) *view {
+	without := map[string]bool{}
+	for _, name := range except {
+		without[name] = true
+	}
+	v := &view{self: -1, byName: map[string]*peer{}, seen: 1}
+	var names []string
+	vanished := 0
+	for _, m := range list {
+		switch {
+		case !m.live:
+			if n.clock.age()-m.lostAt < n.cfg.ForgetAfter {
+				vanished++
+			}
+		case !without[m.name]:
+			p := n.peerFor(old, m)
+			v.byName[m.name], v.all = p, append(v.all, p)
+			if !m.leaving {
+				names = append(names, m.name)
+				v.seen++
+			}
+		}
+	}
+	v.known = max(v.seen+vanished, n.cfg.ExpectedNodes)
+	if !n.leaving.Load() || len(names) == 0 {
+		names = append(names, n.cfg.Name)
+	}
+	table, err := ring.New(names)
+	if err != nil {
+		n.log.Error("keeping the old ring", "members", len(names), "error", err)
+		table = old.table
+	} else if table.Fingerprint() == old.table.Fingerprint() {
+		table = old.table
+	}
+	v.table, v.self = table, table.Index(n.cfg.Name)
+	v.peers = make([]*peer, len(table.Members()))
+	for i, name := range table.Members() {
+		v.peers[i] = v.byName[name]
+	}
+	return v
+}
+
+// moveTo makes v the node's view: what moved becomes due, and partitions change
+// hands.
+func (n *Node) moveTo(v *view) {
+	old := n.view.Load()
+	ranks := uint8(1)<<min(len(v.table.Members()), n.cfg.Replicas+1) - 1
+	for part := range limiter.Partitions {
+		if v.table == old.table && n.settled.Load() {
+			break
+		}
+		mask := ranks
+		if v.owns(part) {
+			mask &^= 1
+		}
+		due := uint8(0)
+		if !n.ledger.Empty(part) {
+			due = n.newHolders(old, v, part) & mask
+		}
+		n.ledger.SetHolders(part, mask, due)
+	}
+	n.view.Store(v)
+	n.transfer(old, v)
+	n.settled.Store(true)
+	for _, p := range old.all {
+		if v.byName[p.name] != p {
+			n.retire(p)
+		}
+	}
+	if v.table != old.table {
+		n.log.Info("members", "node", n.cfg.Name, "live", v.seen, "known", v.known, "names", v.table.Members())
+	}
+}
+
+// newHolders is the ranks whose holder in v was not a holder in old.
+func (n *Node) newHolders(old, v *view, part int) (mask uint8) {
+	had := map[string]bool{}
+	for rank := range n.cfg.Replicas + 1 {
+		if i := old.table.Holder(part, rank); i >= 0 {
+			had[old.table.Members()[i]] = true
+		}
+	}
+	for rank := range n.cfg.Replicas + 1 {
+		if i := v.table.Holder(part, rank); i >= 0 && !had[v.table.Members()[i]] {
+			mask |= 1 << rank
+		}
+	}
+	return mask
+}
+
+// forgetIn is how long until a vanished node stops being known, or a long time.
+func (n *Node) forgetIn() time.Duration {
+	next := time.Hour
+	for _, m := range n.members.list() {
+		if d := m.lostAt + n.cfg.ForgetAfter - n.clock.age(); !m.live && d > 0 {
+			next = min(next, d)
+		}
+	}
+	return next
+}
+
+// Partitions is the number of parts into which keys fall. A cluster is whole when
+// its nodes hold as many, see [Stats].
+const Partitions = ring.Partitions

@@ -1,0 +1,300 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/transport"
+)
+
+// The messages between nodes, as msgpack arrays written and read by hand. A reader
+// skips the elements that a newer minor version may add at the end.
+
+// Kinds of calls.
+const (
+	kindTake     = 1 // decide: takeCall
+	kindGive     = 2 // refund: takeCall
+	kindShip     = 3 // copies of slots: shipCall
+	kindClaim    = 4 // who decides for these partitions? claimCall
+	kindComplete = 5 // you decide for this partition from here on: completeCall
+	kindTime     = 6 // your age and cluster time: timeCall; also the probe of a peer
+)
+
+// Flags of a take.
+const (
+	flagPassed   = 1 << iota // passed on by a node: do not pass it on again
+	flagFailover             // the partition's holder did not answer the sender
+)
+
+// Outcomes of a take.
+const (
+	decided     = iota
+	notHolder   // passed on to a node that does not decide for the partition
+	unreachable // who decides did not answer the node that was asked
+)
+
+var errMessage = errors.New("cluster: malformed message")
+
+// takeCall is a take or a give, and its answer.
+type takeCall struct {
+	id       limiter.ID
+	lim      limiter.Limit
+	cost     int64
+	flags    uint8
+	deadline int64 // cluster time after which nobody waits for the answer
+
+	outcome uint8
+	d       limiter.Decision
+}
+
+const takeFields = 8
+
+// AppendRequest encodes the question.
+func (c *takeCall) AppendRequest(b []byte) []byte {
+	b = transport.AppendArrayLen(b, takeFields)
+	b = transport.AppendUint(b, c.id.Hi)
+	b = transport.AppendUint(b, c.id.Lo)
+	b = transport.AppendInt(b, c.lim.Quota)
+	b = transport.AppendInt(b, int64(c.lim.Window))
+	b = transport.AppendInt(b, c.lim.Burst)
+	b = transport.AppendUint(b, uint64(c.lim.Algorithm)|uint64(c.lim.Split)<<2|uint64(c.flags)<<4)
+	b = transport.AppendInt(b, c.cost)
+	return transport.AppendInt(b, c.deadline)
+}
+
+// readRequest decodes the question and checks it as Take checks its arguments.
+func (c *takeCall) readRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	c.id.Hi, c.id.Lo = r.Uint(), r.Uint()
+	c.lim.Quota, c.lim.Window, c.lim.Burst = r.Int(), time.Duration(r.Int()), r.Int()
+	bits := r.Uint()
+	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&3)
+	c.cost, c.deadline = r.Int(), r.Int()
+	if err := finish(&r, n, takeFields); err != nil {
+		return err
+	}
+	return limiter.Check("id", c.lim, c.cost)
+}
+
+// appendAnswer encodes the answer.
+func (c *takeCall) appendAnswer(b []byte) []byte {
+	bits := uint64(c.outcome)
+	if c.d.Allowed {
+		bits |= 4
+	}
+	if c.d.Degraded {
+		bits |= 8
+	}
+	b = transport.AppendArrayLen(b, 4)
+	b = transport.AppendUint(b, bits)
+	b = transport.AppendInt(b, c.d.Remaining)
+	b = transport.AppendInt(b, int64(c.d.ResetAfter))
+	return transport.AppendInt(b, int64(c.d.RetryAfter))
+}
+
+// ReadAnswer decodes the answer.
+func (c *takeCall) ReadAnswer(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	bits := r.Uint()
+	c.outcome = uint8(bits & 3)
+	c.d = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Remaining: r.Int(),
+		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int())}
+	return finish(&r, n, 4)
+}
+
+// finish skips what a newer version added, and reports what was malformed.
+func finish(r *transport.Reader, n, known int) error {
+	for i := known; i < n && r.Err() == nil; i++ {
+		r.Skip()
+	}
+	if n < known || r.Err() != nil || len(r.Rest()) > 0 {
+		return errMessage
+	}
+	return nil
+}
+
+const (
+	slotFields = 9
+	slotMax    = 72 // bytes of an encoded slot, at most
+	shipSlots  = 400
+)
+
+func appendSlot(b []byte, s *limiter.Slot) []byte {
+	b = transport.AppendArrayLen(b, slotFields)
+	b = transport.AppendUint(b, s.ID.Hi)
+	b = transport.AppendUint(b, s.ID.Lo)
+	b = transport.AppendUint(b, uint64(s.Origin))
+	b = transport.AppendInt(b, s.At)
+	b = transport.AppendInt(b, int64(s.Cur))
+	b = transport.AppendInt(b, int64(s.Prev))
+	b = transport.AppendUint(b, s.Version)
+	b = transport.AppendUint(b, uint64(s.Expires))
+	return transport.AppendUint(b, uint64(s.Fill))
+}
+
+func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
+	n := r.ArrayLen(64)
+	s.ID.Hi, s.ID.Lo, s.Origin = r.Uint(), r.Uint(), limiter.Origin(r.Uint())
+	s.At = r.Int()
+	cur, prev := r.Int(), r.Int()
+	s.Cur, s.Prev = int32(cur), int32(prev)
+	s.Version = r.Uint()
+	expires, fill := r.Uint(), r.Uint()
+	s.Expires, s.Fill = uint32(expires), uint8(fill)
+	for i := slotFields; i < n && r.Err() == nil; i++ {
+		r.Skip()
+	}
+	if n < slotFields || r.Err() != nil || int64(s.Cur) != cur || int64(s.Prev) != prev || uint64(s.Expires) != expires || fill > 255 {
+		return s, errMessage
+	}
+	return s, nil
+}
+
+// shipCall carries copies of slots. The fingerprint is that of the sender's table:
+// where it is also the receiver's, the sender has told all who should know.
+type shipCall struct {
+	fingerprint uint64
+	slots       []limiter.Slot
+	ranks       []uint8 // what each is due to, for a second try; not sent
+}
+
+func (c *shipCall) AppendRequest(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 2)
+	b = transport.AppendUint(b, c.fingerprint)
+	b = transport.AppendArrayLen(b, len(c.slots))
+	for i := range c.slots {
+		b = appendSlot(b, &c.slots[i])
+	}
+	return b
+}
+
+func (c *shipCall) ReadAnswer([]byte) error { return nil }
+
+// readShip calls f with each slot of a shipCall, until one is malformed.
+func readShip(body []byte, f func(fingerprint uint64, s limiter.Slot)) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	fingerprint := r.Uint()
+	for range r.ArrayLen(shipSlots) {
+		s, err := readSlot(&r)
+		if err != nil {
+			return err
+		}
+		f(fingerprint, s)
+	}
+	return finish(&r, n, 2)
+}
+
+// claimCall asks who decides for some partitions. The answer has a name for each:
+// the answerer's own if it does, another's if it knows better, or none.
+type claimCall struct {
+	parts []int
+	names []string
+}
+
+const claimParts = 128 // partitions in one claim, so that the names fit into a frame
+
+func (c *claimCall) AppendRequest(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 1)
+	b = transport.AppendArrayLen(b, len(c.parts))
+	for _, p := range c.parts {
+		b = transport.AppendUint(b, uint64(p))
+	}
+	return b
+}
+
+func (c *claimCall) readRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	for range r.ArrayLen(claimParts) {
+		p := r.Uint()
+		if p >= limiter.Partitions {
+			return fmt.Errorf("%w: partition %d", errMessage, p)
+		}
+		c.parts = append(c.parts, int(p))
+	}
+	return finish(&r, n, 1)
+}
+
+func (c *claimCall) appendAnswer(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 1)
+	b = transport.AppendArrayLen(b, len(c.names))
+	for _, s := range c.names {
+		b = transport.AppendString(b, s)
+	}
+	return b
+}
+
+func (c *claimCall) ReadAnswer(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	k := r.ArrayLen(claimParts)
+	for range k {
+		c.names = append(c.names, r.String())
+	}
+	if k != len(c.parts) {
+		return errMessage
+	}
+	return finish(&r, n, 1)
+}
+
+// completeCall hands a partition over, with the last slots that changed.
+type completeCall struct {
+	part  int
+	slots []limiter.Slot
+}
+
+func (c *completeCall) AppendRequest(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 2)
+	b = transport.AppendUint(b, uint64(c.part))
+	b = transport.AppendArrayLen(b, len(c.slots))
+	for i := range c.slots {
+		b = appendSlot(b, &c.slots[i])
+	}
+	return b
+}
+
+func (c *completeCall) ReadAnswer([]byte) error { return nil }
+
+func (c *completeCall) readRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	p := r.Uint()
+	if p >= limiter.Partitions {
+		return fmt.Errorf("%w: partition %d", errMessage, p)
+	}
+	c.part = int(p)
+	for range r.ArrayLen(shipSlots) {
+		s, err := readSlot(&r)
+		if err != nil {
+			return err
+		}
+		c.slots = append(c.slots, s)
+	}
+	return finish(&r, n, 2)
+}
+
+// timeCall reads a peer's clock.
+type timeCall struct {
+	age time.Duration // how long the peer has lived
+	now int64         // cluster time there
+}
+
+func (c *timeCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
+
+func (c *timeCall) appendAnswer(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 2)
+	b = transport.AppendInt(b, int64(c.age))
+	return transport.AppendInt(b, c.now)
+}
+
+func (c *timeCall) ReadAnswer(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	c.age, c.now = time.Duration(r.Int()), r.Int()
+	return finish(&r, n, 2)
+}
