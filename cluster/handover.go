@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
 )
 
 // How a partition changes hands. Exactly one node holds it, that is, decides for its
@@ -32,9 +33,17 @@ type ceded struct {
 	lost  bool // the call failed: send it again
 }
 
+// receipt is whose "complete" made this node the holder of a partition.
+type receipt struct {
+	from  string
+	table *ring.Table // this node's at that time
+	at    time.Duration
+}
+
 const (
 	handoverMax = 5 * time.Second        // how long an owner waits for the holder
-	claimEvery  = 250 * time.Millisecond // how often it asks again
+	bounceAfter = time.Second            // before a partition goes back to who gave it
+	claimEvery  = 100 * time.Millisecond // how often it asks again
 	hopsMax     = 3                      // nodes that may send a claim on
 	cedeTimeout = 2 * time.Second
 )
@@ -88,8 +97,10 @@ func (n *Node) holderBefore(old, v *view, part int) string {
 	return ""
 }
 
-// holdLocked makes this node the one that decides for a partition.
+// holdLocked makes this node the one that decides for a partition, whether or not
+// the last holder has handed it over.
 func (n *Node) holdLocked(part int) {
+	n.orphaned[part].Store(n.clock.now())
 	n.ledger.Hold(part, true)
 	n.lastHolder[part] = ""
 	n.endPendingLocked(part)
@@ -124,11 +135,20 @@ func (n *Node) handOver() {
 			continue
 		}
 		to, _ := v.holderPeer(part, 0)
-		if to == nil || to.down.Load() {
+		if to == nil || to.down.Load() || n.bounces(v, part, to.name) {
 			continue
 		}
 		n.cede(part, to)
 	}
+}
+
+// bounces says whether a partition would go back to the node that has just given it:
+// that one sees another ring, and one of the two will soon be wiser.
+func (n *Node) bounces(v *view, part int, to string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := n.receipts[part]
+	return r.from == to && r.table == v.table && n.clock.age()-r.at < bounceAfter
 }
 
 // cede gives a partition to its owner, once little enough is due.
@@ -178,7 +198,7 @@ func (n *Node) resend(v *view) {
 		if v.byName[c.to.name] != c.to {
 			delete(n.unacked, part)
 			for _, s := range c.slots {
-				n.ledger.Due(s.ID, s.Origin, 1)
+				n.ledger.Due(s.ID, s.Origin, allRanks)
 			}
 			n.holdLocked(part)
 			continue
@@ -188,15 +208,18 @@ func (n *Node) resend(v *view) {
 }
 
 // completed takes over a partition that its holder has handed to us.
-func (n *Node) completed(c *completeCall) {
+func (n *Node) completed(c *completeCall, from string) {
 	now := n.clock.now()
 	for _, s := range c.slots {
 		n.ledger.Merge(s, now, allRanks)
 	}
+	v := n.view.Load()
 	n.mu.Lock()
 	n.holdLocked(c.part)
+	n.orphaned[c.part].Store(0)
+	n.receipts[c.part] = receipt{from, v.table, n.clock.age()}
 	n.mu.Unlock()
-	if v := n.view.Load(); !v.owns(c.part) {
+	if !v.owns(c.part) {
 		n.kick(n.flush) // and on to who owns it here
 	}
 }
@@ -230,13 +253,13 @@ func (n *Node) claimPending(v *view) {
 	for p, parts := range ask {
 		for len(parts) > 0 {
 			k := min(len(parts), claimParts)
-			n.claim(v, p, parts[:k:k])
+			n.claim(p, parts[:k:k])
 			parts = parts[k:]
 		}
 	}
 }
 
-func (n *Node) claim(v *view, p *peer, parts []int) {
+func (n *Node) claim(p *peer, parts []int) {
 	c := &claimCall{parts: parts}
 	err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindClaim, c, func(err error) {
 		if err != nil {
@@ -244,7 +267,7 @@ func (n *Node) claim(v *view, p *peer, parts []int) {
 			n.unclaim(parts, p.name)
 			return
 		}
-		n.claimed(v, p, c)
+		n.claimed(p, c)
 	})
 	if err != nil {
 		n.unclaim(parts, p.name)
@@ -263,7 +286,7 @@ func (n *Node) unclaim(parts []int, from string) {
 }
 
 // claimed acts on the answer to a claim.
-func (n *Node) claimed(v *view, p *peer, c *claimCall) {
+func (n *Node) claimed(p *peer, c *claimCall) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, part := range c.parts {
@@ -273,8 +296,10 @@ func (n *Node) claimed(v *view, p *peer, c *claimCall) {
 		}
 		switch name := c.names[i]; {
 		case name == p.name: // it holds it, and will complete
-		case name == "" || name == n.cfg.Name || v.byName[name] == nil || w.hops >= hopsMax:
+		case name == "" || name == n.cfg.Name:
 			n.holdLocked(part)
+		case n.view.Load().byName[name] == nil || w.hops >= hopsMax:
+			w.hops = 0 // gossip is behind: ask again soon
 		default:
 			w.from, w.asked = name, 0
 			w.hops++

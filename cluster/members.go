@@ -51,6 +51,25 @@ func (m *members) restarted(name, addr string, origin limiter.Origin) bool {
 	return true
 }
 
+// left notes that a process announced its leave, heard before gossip told.
+func (m *members) left(name string, origin limiter.Origin) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old := m.byName[name]; old != nil && old.origin == origin {
+		gone := *old
+		gone.leaving = true
+		m.byName[name] = &gone
+	}
+}
+
+// knows says whether a process is a living member.
+func (m *members) knows(name string, origin limiter.Origin) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.byName[name]
+	return x != nil && x.live && x.origin == origin
+}
+
 // lose notes that a node is gone, at this node's age.
 func (m *members) lose(name string, age time.Duration) {
 	m.mu.Lock()

@@ -45,6 +45,7 @@ type Node struct {
 	flush   chan struct{} // there is something to hand over or to ship
 	steps   chan struct{} // the clock must step
 	claims  chan asking
+	meet    chan string   // addresses of nodes that see other members than we do
 	started chan struct{} // closed when the node is a member and has its first view
 	settled atomic.Bool   // the same, for those who do not wait
 	leaving atomic.Bool
@@ -56,6 +57,8 @@ type Node struct {
 	pending    [limiter.Partitions]*pending
 	pendings   atomic.Int32
 	lastHolder [limiter.Partitions]string
+	receipts   [limiter.Partitions]receipt
+	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone
 	unacked    map[int]*ceded
 	unjoined   map[string]bool // addresses whose failure to join is logged
 
@@ -89,7 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, log: cfg.Logger,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
-		unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
+		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.origin = newOrigin(n.clock.now())
@@ -228,8 +231,11 @@ func (n *Node) Leave(ctx context.Context) error {
 	if n.leaving.Swap(true) {
 		return errors.New("cluster: the node is leaving already")
 	}
-	n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
 	n.kick(n.changed)
+	for _, p := range n.view.Load().all { // directly, and by gossip to all others
+		p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(error) {})
+	}
+	n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
 	err := n.drain(ctx)
 	n.list.Leave(leaveTimeout)
 	select { // late requests are passed on meanwhile

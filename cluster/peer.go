@@ -147,4 +147,16 @@ func (n *Node) heardOf(h hello) {
 	if n.members.restarted(h.name, h.addr, h.origin) {
 		n.kick(n.changed)
 	}
+	if h.name != n.cfg.Name && !n.members.knows(h.name, h.origin) {
+		n.meetAt(h.addr)
+	}
+}
+
+// meetAt lets the rejoin goroutine exchange members with a node that knows others
+// than we do. Gossip would do so, but may take ten seconds.
+func (n *Node) meetAt(addr string) {
+	select {
+	case n.meet <- addr:
+	default: // it is busy with others
+	}
 }

@@ -20,22 +20,54 @@ const (
 	aloneEvery  = 500 * time.Millisecond
 	joinAtOnce  = 8 // joins at a time
 	dnsTimeout  = 2 * time.Second
+	meetAfter   = 100 * time.Millisecond
+	meetQueue   = 16
 )
 
 // rejoin is the goroutine that never gives up.
 func (n *Node) rejoin() {
+	next := time.NewTimer(n.rejoinIn())
+	defer next.Stop()
 	for {
-		every := rejoinEvery
-		if len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0 {
-			every = aloneEvery
-		}
 		select {
-		case <-time.After(every + rand.N(every)):
+		case <-next.C:
+			if !n.leaving.Load() {
+				n.joinMissing(n.ctx)
+			}
+			next.Reset(n.rejoinIn())
+		case addr := <-n.meet:
+			n.exchange(addr)
 		case <-n.ctx.Done():
 			return
 		}
-		if !n.leaving.Load() {
-			n.joinMissing(n.ctx)
+	}
+}
+
+func (n *Node) rejoinIn() time.Duration {
+	every := rejoinEvery
+	if len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0 {
+		every = aloneEvery
+	}
+	return every + rand.N(every)
+}
+
+// exchange compares the members with nodes that see others than we do, a moment
+// after the first of them was heard: most differences end by themselves.
+func (n *Node) exchange(first string) {
+	select {
+	case <-time.After(meetAfter):
+	case <-n.ctx.Done():
+		return
+	}
+	addrs := map[string]bool{first: true}
+	for len(n.meet) > 0 {
+		addrs[<-n.meet] = true
+	}
+	for addr := range addrs {
+		// What a peer calls its address is for the peer to get right. If this fails,
+		// the difference will be seen again.
+		if _, err := netip.ParseAddrPort(addr); err == nil && !n.leaving.Load() {
+			n.list.Join([]string{addr})
 		}
 	}
 }

@@ -24,8 +24,10 @@ const (
 
 // session is what is known of the peer at the other end of a connection.
 type session struct {
-	name string
-	call takeCall // for reuse: the connection serves one request at a time
+	name   string
+	origin limiter.Origin
+	addr   string
+	call   takeCall // for reuse: the connection serves one request at a time
 }
 
 // Hello refuses nodes of another ring scheme.
@@ -40,7 +42,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
-	return &session{name: h.name}, s.n.hello().encode(), nil
+	return &session{name: h.name, origin: h.origin, addr: h.addr}, s.n.hello().encode(), nil
 }
 
 // Serve answers one request.
@@ -61,7 +63,11 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 		return n.passOn(t, id, kind, *c, from.name, buf)
 	case kindShip:
-		return buf, true, n.receiveShip(body)
+		return buf, true, n.receiveShip(body, from.addr)
+	case kindLeaving:
+		n.members.left(from.name, from.origin)
+		n.kick(n.changed)
+		return buf, true, nil
 	case kindTime:
 		return (&timeCall{age: n.clock.age(), now: n.clock.now()}).appendAnswer(buf), true, nil
 	case kindComplete:
@@ -69,7 +75,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		n.completed(&c)
+		n.completed(&c, from.name)
 		return buf, true, nil
 	case kindClaim:
 		c := &claimCall{}
@@ -208,13 +214,15 @@ func (n *Node) succeeds(v *view, part int) bool {
 const allRanks = 1<<ring.Ranks - 1
 
 // receiveShip joins copies. A sender with the same table has told everybody who
-// should know; otherwise what is news goes on from here.
-func (n *Node) receiveShip(body []byte) error {
+// should know; otherwise what is news goes on from here, and the two compare what
+// they know of the members.
+func (n *Node) receiveShip(body []byte, from string) error {
 	now, ours := n.clock.now(), n.view.Load().table.Fingerprint()
+	mask := uint8(0)
 	return readShip(body, func(fingerprint uint64, s limiter.Slot) {
-		mask := uint8(allRanks)
-		if fingerprint == ours {
-			mask = 0
+		if mask == 0 && fingerprint != ours {
+			mask = allRanks
+			n.meetAt(from)
 		}
 		n.ledger.Merge(s, now, mask)
 	})

@@ -71,7 +71,6 @@ func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
 			b.open[p] = c
 		}
 		c.slots = append(c.slots, s)
-		c.ranks = append(c.ranks, bit)
 		taken |= bit
 	}
 	return taken
@@ -121,8 +120,8 @@ func (b *batches) send(p *peer, c *shipCall) {
 }
 
 func (n *Node) dueAgain(c *shipCall) {
-	for i, s := range c.slots {
-		n.ledger.Due(s.ID, s.Origin, c.ranks[i])
+	for _, s := range c.slots {
+		n.ledger.Due(s.ID, s.Origin, allRanks) // ranks may mean others by now
 	}
 }
 

@@ -76,11 +76,16 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 	if age-time.Duration(n.ticked.Load()) > pausedAfter {
 		n.wakeUp(age)
 	}
+	now := n.clock.at(age)
 	s, minority := v.share(n.mode(l))
-	if minority {
+	switch {
+	case minority:
 		return n.minorityDecision(), true
+	case v.seen < v.known && n.mode(l) == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < n.orphaned[id.Partition()].Load():
+		// The last holder may be in the minority, and did not know it at first.
+		s = limiter.Share{Seen: v.seen, Known: v.known}
 	}
-	return n.ledger.TakeHeld(id, *l, cost, n.clock.at(age), s)
+	return n.ledger.TakeHeld(id, *l, cost, now, s)
 }
 
 // wakeUp doubts once per pause.
@@ -258,6 +263,7 @@ func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 	if _, minority := r.v.share(n.mode(&r.c.lim)); minority {
 		return n.minorityDecision()
 	}
+	println("FORCED", n.cfg.Name, r.c.id.Partition(), r.v.owns(r.c.id.Partition()), n.pendingOf(r.c.id.Partition()) != nil, r.c.flags, r.c.outcome)
 	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)
 	if n.failovers.Add(1); alone {
 		n.degraded.Add(1)

@@ -35,19 +35,16 @@ func (v *view) owns(part int) bool { return v.self >= 0 && v.table.Owner(part) =
 // ownerName is the name of a partition's owner.
 func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Owner(part)] }
 
-// share is how much of a limit this node may admit in this view. In the minority of
-// a cluster that wants a quorum it is nothing.
+// share is how much of a limit a side of a split may admit by itself in this view. In
+// the minority of a cluster that wants a quorum it is nothing.
 func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
-	if v.seen >= v.known {
+	if v.seen >= v.known || mode == limiter.SplitFull {
 		return limiter.Share{}, false
 	}
-	switch mode {
-	case limiter.SplitShare:
-		return limiter.Share{Seen: v.seen, Known: v.known}, false
-	case limiter.SplitQuorum:
+	if mode == limiter.SplitQuorum {
 		return limiter.Share{}, 2*v.seen <= v.known
 	}
-	return limiter.Share{}, false
+	return limiter.Share{Seen: v.seen, Known: v.known}, false
 }
 
 // rebuild makes the view that follows from the members, and moves the node to it.

@@ -20,6 +20,7 @@ const (
 	kindClaim    = 4 // who decides for these partitions? claimCall
 	kindComplete = 5 // you decide for this partition from here on: completeCall
 	kindTime     = 6 // your age and cluster time: timeCall; also the probe of a peer
+	kindLeaving  = 7 // I am leaving: leavingCall; gossip says so too, but may take its time
 )
 
 // Flags of a take.
@@ -159,7 +160,6 @@ func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
 type shipCall struct {
 	fingerprint uint64
 	slots       []limiter.Slot
-	ranks       []uint8 // what each is due to, for a second try; not sent
 }
 
 func (c *shipCall) AppendRequest(b []byte) []byte {
@@ -298,3 +298,9 @@ func (c *timeCall) ReadAnswer(body []byte) error {
 	c.age, c.now = time.Duration(r.Int()), r.Int()
 	return finish(&r, n, 2)
 }
+
+// leavingCall says goodbye.
+type leavingCall struct{}
+
+func (leavingCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
+func (leavingCall) ReadAnswer([]byte) error       { return nil }

@@ -96,14 +96,17 @@ func decideBucket(l *Limit, u usage, now, cost, ask int64) Decision {
 	}
 	t := l.interval()
 	full := l.Capacity() * t
-	debt := clamp(u.tat-now, full) // nanoseconds until the bucket is full
+	ask = min(ask, l.Capacity()+1) // what can never fit into a share may be too large to multiply
+	// Nanoseconds until the bucket is full: more than full after a larger burst was
+	// spent, and then the wait has to be as long. Never more than Merge lets in.
+	debt := clamp(u.tat-now, 2*int64(MaxWindow))
 	d := Decision{Allowed: ask*t <= full-debt}
 	if d.Allowed {
 		debt += cost * t
 	} else {
 		d.RetryAfter = time.Duration(debt + ask*t - full)
 	}
-	d.Remaining = (full - debt) / t
+	d.Remaining = max(0, full-debt) / t
 	d.ResetAfter = time.Duration(debt)
 	return d
 }

@@ -15,7 +15,7 @@ const (
 // the ledger is full, and returns its place.
 func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) int {
 	l.sweep(p, now)
-	l.reserve(p, now)
+	l.reserve(p, id.Partition(), now)
 	l.makeRoom(p, now)
 	return p.table.insert(entry{hi: id.Hi, lo: id.Lo, origin: origin, expires: 1})
 }
@@ -65,9 +65,9 @@ func (l *Ledger) sweep(p *partition, now int64) {
 }
 
 // reserve takes one of the ledger's places, by eviction if none is free: from this
-// partition, or from another whose lock is free, a blocked budget only where there
-// is no other.
-func (l *Ledger) reserve(p *partition, now int64) {
+// partition and others whose lock is free, a blocked budget only where there is no
+// other.
+func (l *Ledger) reserve(p *partition, part int, now int64) {
 	for n := l.live.Load(); n < l.max; n = l.live.Load() {
 		if l.live.CompareAndSwap(n, n+1) {
 			return
@@ -75,37 +75,48 @@ func (l *Ledger) reserve(p *partition, now int64) {
 	}
 	// A round fails only while those who hold what could go are at work on it; they
 	// never wait for us, for a TryLock does not.
-	for !l.evictAnywhere(p, now, false) && !l.evictAnywhere(p, now, true) {
+	for !l.evict(p, part, now, false) && !l.evict(p, part, now, true) {
 		runtime.Gosched()
 	}
 }
 
-// evictAnywhere evicts from p, whose lock is held, or else from another partition.
-func (l *Ledger) evictAnywhere(p *partition, now int64, blockedToo bool) bool {
-	if l.evict(p, now, blockedToo) {
-		return true
-	}
-	for i := range l.parts {
-		q := &l.parts[i]
-		if q == p || !q.mu.TryLock() {
+// evict frees the place of the entry that loses least among some, and says whether
+// there was one; the place stays counted in live, for the caller. Where p, whose
+// lock is held, has too few to choose from, those of the partitions behind it are
+// compared as well: few keys in many partitions are one pool.
+func (l *Ledger) evict(p *partition, part int, now int64, blockedToo bool) bool {
+	best, at := p, p.victim(now, blockedToo)
+	seen, enough := p.table.used, int(min(evictSample, l.max))
+	for i := 1; i < Partitions; i++ {
+		if at >= 0 && (seen >= enough || best.table.places[at].worth(now) == 0) {
+			break
+		}
+		q := &l.parts[(part+i)%Partitions]
+		if !q.mu.TryLock() {
 			continue
 		}
-		ok := l.evict(q, now, blockedToo)
-		q.mu.Unlock()
-		if ok {
-			return true
+		seen += q.table.used
+		j := q.victim(now, blockedToo)
+		if j < 0 || at >= 0 && q.table.places[j].worth(now) >= best.table.places[at].worth(now) {
+			q.mu.Unlock()
+			continue
 		}
+		if best != p {
+			best.mu.Unlock()
+		}
+		best, at = q, j
 	}
-	return false
+	if at >= 0 {
+		l.evictAt(best, at, now)
+	}
+	if best != p {
+		best.mu.Unlock()
+	}
+	return at >= 0
 }
 
-// evict frees the place of the entry that loses least among some; the place stays
-// counted in live, for the caller. It says whether there was one.
-func (l *Ledger) evict(p *partition, now int64, blockedToo bool) bool {
-	i := p.victim(now, blockedToo)
-	if i < 0 {
-		return false
-	}
+// evictAt evicts the entry at a place, and counts what is lost by it.
+func (l *Ledger) evictAt(p *partition, i int, now int64) {
 	if e := &p.table.places[i]; e.liveAt(now) {
 		if e.origin == 0 {
 			l.evicted.Add(1)
@@ -114,7 +125,6 @@ func (l *Ledger) evict(p *partition, now int64, blockedToo bool) bool {
 		}
 	}
 	l.removeAt(p, i, now)
-	return true
 }
 
 // victim is the place of the entry to evict, or -1: something expired, else the

@@ -65,3 +65,12 @@ func windowEnd(id ID, w, now int64) int64 {
 	}
 	return now - into + w
 }
+
+// WindowStart is when the window began that a limit counts in at now; for a token
+// bucket, which has none, a window's length before now.
+func WindowStart(id ID, l *Limit, now int64) int64 {
+	if l.Algorithm == TokenBucket {
+		return now - int64(l.Window)
+	}
+	return windowEnd(id, int64(l.Window), now) - int64(l.Window)
+}

@@ -47,7 +47,7 @@ type partition struct {
 	hand    int   // where the search for what may go continues
 	version uint64
 	table   table
-	due     []ref // entries with a due bit, some of them gone by now
+	due     []owed // entries with a due bit, some of them gone by now
 	_       [24]byte
 }
 
@@ -57,10 +57,18 @@ type ref struct {
 	origin uint16
 }
 
-// NewLedger makes an empty ledger of at most maxKeys slots. It decides for all
-// partitions until told otherwise by Hold.
+// owed is a line in the list of what is due. A change of the ring or of time makes
+// all due without knowing what has ended; so the entry gets those ranks later, from
+// whoever collects, and what ended before the change is not taken for lost.
+type owed struct {
+	ref
+	later uint8
+}
+
+// NewLedger makes an empty ledger of at most maxKeys slots, but at least one. It
+// decides for all partitions until told otherwise by Hold.
 func NewLedger(self Origin, maxKeys int) *Ledger {
-	l := &Ledger{max: int64(maxKeys)}
+	l := &Ledger{max: max(1, int64(maxKeys))}
 	l.origins.init(self)
 	for p := range l.parts {
 		l.parts[p].held = true

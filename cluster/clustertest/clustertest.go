@@ -61,7 +61,7 @@ const (
 func New(t testing.TB, n int, opt Options) *Cluster {
 	t.Helper()
 	if opt.Network == (simnet.Options{}) {
-		opt.Network = simnet.Options{Latency: 200 * time.Microsecond, UserTimeout: 2 * time.Second, RTO: 200 * time.Millisecond}
+		opt.Network = simnet.Options{Latency: 200 * time.Microsecond, KeepAlive: 2 * time.Second}
 	}
 	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
 	t.Cleanup(c.Close)

@@ -1,0 +1,109 @@
+package limiter
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The hash, the partitions and the phases of windows are part of the protocol: two
+// nodes that differ would disagree for ever. So the file changes only with the
+// protocol's version.
+func TestIDsAreGolden(t *testing.T) {
+	var b bytes.Buffer
+	limits := []Limit{Per(1, time.Second), Per(9, time.Minute), sliding(9, time.Minute), bucket(9, time.Minute, 3)}
+	for _, secret := range []string{"", "weir"} {
+		h := NewHasher([]byte(secret))
+		for _, key := range []string{"x", Key("login", "192.0.2.1"), Key("login", "2001:db8::1"), string(make([]byte, 100))} {
+			for _, l := range limits {
+				id := h.ID(key, l)
+				fmt.Fprintf(&b, "secret %q key %q %v per %v: %016x%016x partition %d window ends at %v\n", secret, key,
+					l.Algorithm, l.Window, id.Hi, id.Lo, id.Partition(), time.Duration(windowEnd(id, int64(l.Window), 0)))
+			}
+		}
+	}
+	name := filepath.Join("testdata", "ids.golden")
+	if *update {
+		require.NoError(t, os.WriteFile(name, b.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(want), b.String())
+}
+
+// A budget belongs to a key, a window and an algorithm, and to nothing else.
+func TestWhatMakesAnID(t *testing.T) {
+	h, l := NewHasher([]byte("a")), Per(10, time.Minute)
+	id := h.ID("key", l)
+	assert.Equal(t, id, h.ID("key", Limit{Quota: 99, Window: time.Minute, Split: SplitQuorum}))
+	assert.Equal(t, h.ID("key", bucket(10, time.Minute, 0)), h.ID("key", bucket(10, time.Minute, 5)))
+
+	seen := map[ID]string{}
+	for _, window := range []time.Duration{time.Second, time.Minute, time.Minute + 1} {
+		for a := FixedWindow; a <= TokenBucket; a++ {
+			for _, key := range []string{"key", "kez", "ke", "key\x00"} {
+				for _, secret := range []string{"a", "b"} {
+					what := fmt.Sprint(secret, key, window, a)
+					id := NewHasher([]byte(secret)).ID(key, Limit{Window: window, Algorithm: a})
+					require.Empty(t, seen[id], "%s has the same id", what)
+					seen[id] = what
+				}
+			}
+		}
+	}
+	// All budgets of one key are in one partition: one lock, one owner.
+	assert.Equal(t, id.Partition(), h.ID("key", sliding(3, time.Hour)).Partition())
+}
+
+func TestPartitionsAreEven(t *testing.T) {
+	h, counts := NewHasher(nil), [Partitions]int{}
+	const perPartition = 200
+	for i := range perPartition * Partitions {
+		counts[h.ID(fmt.Sprint("user ", i), Per(1, time.Minute)).Partition()]++
+	}
+	for p, n := range counts { // more than six standard deviations would be no accident
+		require.InDelta(t, perPartition, n, 90, "partition %d", p)
+	}
+}
+
+// Windows tile time: each instant is in one, all instants of one agree on its end,
+// and the next begins where it ends.
+func TestWindowsTileTime(t *testing.T) {
+	r := rand.New(rand.NewPCG(25, 26))
+	for i := range propertyRuns {
+		id := ID{Hi: r.Uint64()}
+		w := max(int64(MinWindow), magnitude(r, int64(MaxWindow)))
+		now := r.Int64N(4*int64(MaxWindow)) - 2*int64(MaxWindow)
+		end := windowEnd(id, w, now)
+		inside := end - w + r.Int64N(w)
+		if now < end-w || now >= end || windowEnd(id, w, inside) != end ||
+			windowEnd(id, w, end-1) != end || windowEnd(id, w, end-w) != end || windowEnd(id, w, end) != end+w {
+			require.Fail(t, "windows do not tile", "run %d: %v window %d now %d: end %d, and of %d: %d",
+				i, id, w, now, end, inside, windowEnd(id, w, inside))
+		}
+	}
+}
+
+// Resets of different keys do not stampede: their phases fill the window.
+func TestPhasesDiffer(t *testing.T) {
+	h, tenths := NewHasher([]byte("phases")), [10]int{}
+	const keys = 10_000
+	for i := range keys {
+		id := h.ID(fmt.Sprint(i), Per(1, time.Minute))
+		left := windowEnd(id, int64(time.Minute), t0) - t0
+		tenths[(left-1)/int64(time.Minute/10)]++
+	}
+	for i, n := range tenths {
+		require.InDelta(t, keys/10, n, 200, "tenth %d of the minute", i)
+	}
+}

@@ -1,0 +1,223 @@
+package transport
+
+import (
+	"crypto/hmac"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+	"unicode/utf8"
+)
+
+// link is a connection whose handshake is done.
+type link struct {
+	raw   net.Conn // to close: closing a TLS connection may wait for a peer that does not read
+	conn  net.Conn // to read and write: raw, or TLS on top of it
+	minor uint64
+	body  []byte // the peer's hello, or its reply to ours
+}
+
+// dialHandshake is the dialer's side. The caller has set a deadline on raw, and closes
+// it after an error.
+func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (link, error) {
+	l := link{raw: raw, conn: raw}
+	if len(body) > MaxHello {
+		return l, fmt.Errorf("transport: the hello is %d bytes long, at most %d are allowed", len(body), MaxHello)
+	}
+	// A listener that is too busy says so and closes without reading: look at what it
+	// said also where it did not take our bytes.
+	_, werr := raw.Write(preface(cred != nil))
+	err := readStatus(raw)
+	if _, refused := errors.AsType[*RefusedError](err); !refused && werr != nil {
+		err = werr
+	}
+	if err != nil {
+		return l, err
+	}
+	if cred != nil {
+		conn := tls.Client(raw, cred.tls)
+		l.conn = conn
+		if err := proveFirst(cred, conn); err != nil {
+			return l, err
+		}
+	}
+	b, err := hello{minors: cfg.minors, label: cfg.Label, body: body}.encode()
+	if err != nil {
+		return l, err
+	}
+	if _, err := l.conn.Write(b); err != nil {
+		return l, err
+	}
+	frame, err := readHelloFrame(l.conn)
+	if err != nil {
+		return l, err
+	}
+	w, err := decodeWelcome(frame)
+	if err != nil {
+		return l, err
+	}
+	if w.refused {
+		return l, &RefusedError{Reason: w.reason}
+	}
+	if w.minor < cfg.minors.low || w.minor > cfg.minors.high {
+		return l, fmt.Errorf("%w: minor version %d was not offered", ErrProtocol, w.minor)
+	}
+	l.minor, l.body = w.minor, w.body
+	return l, nil
+}
+
+// readStatus reads the listener's one byte. A refusal becomes an error.
+func readStatus(r io.Reader) error {
+	var b [1]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return err
+	}
+	if s := status(b[0]); s != statusGo {
+		return &RefusedError{Reason: s.reason()}
+	}
+	return nil
+}
+
+// proveFirst is the dialer's part of the mutual proof: it goes first, because it is
+// the listener that strangers can ask.
+func proveFirst(cred *credentials, conn *tls.Conn) error {
+	if err := conn.Handshake(); err != nil {
+		return err
+	}
+	mine, err := cred.proof(conn, roleDialer)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(mine); err != nil {
+		return err
+	}
+	if err := readStatus(conn); err != nil {
+		return err
+	}
+	return checkProof(cred, conn, roleListener)
+}
+
+// checkProof reads the other side's proof and compares it in constant time.
+func checkProof(cred *credentials, conn *tls.Conn, role string) error {
+	want, err := cred.proof(conn, role)
+	if err != nil {
+		return err
+	}
+	got := make([]byte, proofLen)
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return err
+	}
+	if !hmac.Equal(got, want) {
+		return ErrProof
+	}
+	return nil
+}
+
+// listenHandshake is the listener's side, up to the point where the answer to the
+// hello is due: see welcomeDialer. The caller has set a deadline on raw.
+func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error) {
+	l := link{raw: raw, conn: raw}
+	head := make([]byte, prefaceLen)
+	if _, err := io.ReadFull(raw, head); err != nil {
+		return l, err
+	}
+	s, ok := judge(head, cred != nil)
+	if !ok {
+		return l, fmt.Errorf("%w: a stranger's first bytes", ErrProtocol)
+	}
+	if err := sendStatus(raw, s); err != nil {
+		return l, err
+	}
+	if cred != nil {
+		conn := tls.Server(raw, cred.tls)
+		l.conn = conn
+		if err := proveSecond(cred, conn); err != nil {
+			return l, err
+		}
+	}
+	frame, err := readHelloFrame(l.conn)
+	if err != nil {
+		return l, err
+	}
+	h, err := decodeHello(frame)
+	if err != nil {
+		return l, err
+	}
+	l.body = h.body
+	// The version comes first: what a label means is for a version to say.
+	minor, ok := cfg.minors.common(h.minors)
+	switch {
+	case !ok:
+		return l, refuse(l.conn, fmt.Sprintf("no common wire version: the dialer speaks %v, the listener %v", h.minors, cfg.minors))
+	case h.label != cfg.Label:
+		return l, refuse(l.conn, fmt.Sprintf("the labels differ: the dialer has %q, the listener %q", h.label, cfg.Label))
+	}
+	l.minor = minor
+	return l, nil
+}
+
+// sendStatus answers with s, and makes an error of everything that ends the connection.
+func sendStatus(w io.Writer, s status) error {
+	_, err := w.Write([]byte{byte(s)})
+	if s != statusGo {
+		return &RefusedError{Reason: s.reason()}
+	}
+	return err
+}
+
+// proveSecond is the listener's part: it shows its own proof only to one who knows the
+// secret already.
+func proveSecond(cred *credentials, conn *tls.Conn) error {
+	if err := conn.Handshake(); err != nil {
+		return err
+	}
+	err := checkProof(cred, conn, roleDialer)
+	if errors.Is(err, ErrProof) {
+		return sendStatus(conn, statusWrongSecret)
+	}
+	if err != nil {
+		return err
+	}
+	mine, err := cred.proof(conn, roleListener)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Write(append([]byte{byte(statusGo)}, mine...))
+	return err
+}
+
+// welcomeDialer ends the handshake well. The deadline goes with it: a connection may be
+// idle for ever, keepalive tells whether anybody is there.
+func welcomeDialer(l link, reply []byte) error {
+	if len(reply) > MaxHello {
+		return fmt.Errorf("transport: the reply to a hello is %d bytes long, at most %d are allowed", len(reply), MaxHello)
+	}
+	b, err := welcome{minor: l.minor, body: reply}.encode()
+	if err != nil {
+		return err
+	}
+	if _, err := l.conn.Write(b); err != nil {
+		return err
+	}
+	return l.raw.SetDeadline(time.Time{})
+}
+
+// refuse ends the handshake with a reason, of which the dialer gets what fits, and
+// returns it as the error.
+func refuse(w io.Writer, reason string) error {
+	sent := reason
+	if len(sent) > MaxReason {
+		sent = sent[:MaxReason]
+		for !utf8.ValidString(sent) && len(sent) > MaxReason-utf8.UTFMax { // do not cut a character in half
+			sent = sent[:len(sent)-1]
+		}
+	}
+	b, err := welcome{refused: true, reason: sent}.encode()
+	if err != nil {
+		return err
+	}
+	_, _ = w.Write(b) // the reason below is the better error
+	return &RefusedError{Reason: reason}
+}

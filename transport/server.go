@@ -1,0 +1,174 @@
+package transport
+
+import (
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Handler is what a [Server] serves.
+type Handler interface {
+	// Hello judges a dialer by the bytes with which it introduced itself, which the
+	// Handler may keep. The session goes to every Serve of this connection, the reply to
+	// the dialer. An error refuses the dialer, and its text is the reason that it gets.
+	Hello(remote net.Addr, hello []byte) (session any, reply []byte, err error)
+
+	// Serve answers one request. It appends the body of the answer to buf and returns the
+	// longer buf with done true. Or it returns done false, and answers later, once, with
+	// [Session.Answer]. An error, with done either way, is the answer's text.
+	//
+	// It runs on the connection's reading goroutine, in the order of arrival: it must not
+	// block. body is valid during the call only; nothing of buf may be kept or changed.
+	// A panic is not recovered.
+	Serve(s *Session, id uint64, kind uint8, body, buf []byte) (answer []byte, done bool, err error)
+}
+
+// Server answers the calls of any number of peers, on connections that its user
+// accepts. It is safe for concurrent use.
+type Server struct {
+	cfg     Config
+	cred    *credentials
+	handler Handler
+	wg      sync.WaitGroup // every goroutine of this Server
+
+	mu          sync.Mutex // guards what follows
+	closed      bool
+	conns       map[net.Conn]struct{} // all that are open
+	handshaking int                   // how many of conns have not proved themselves
+	logged      map[string]time.Time  // when a complaint was last made
+}
+
+// logEvery is how often a server complains about the same thing: strangers must not be
+// able to fill a disk.
+const logEvery = 10 * time.Second
+
+// NewServer returns a Server that serves no connection yet.
+func NewServer(cfg Config, handler Handler) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cred, err := newCredentials(cfg.Secret, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg:     cfg,
+		cred:    cred,
+		handler: handler,
+		conns:   make(map[net.Conn]struct{}),
+		logged:  make(map[string]time.Time),
+	}, nil
+}
+
+// ServeConn takes over a connection that begins with our [Preface], and returns at
+// once. Beyond MaxHandshakes or MaxConns it closes it.
+func (s *Server) ServeConn(raw net.Conn) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		_ = raw.Close()
+		return
+	}
+	full := s.handshaking >= s.cfg.MaxHandshakes || len(s.conns)-s.handshaking >= s.cfg.MaxConns
+	if full {
+		s.mu.Unlock()
+		s.turnAway(raw)
+		return
+	}
+	s.conns[raw] = struct{}{}
+	s.handshaking++
+	s.wg.Go(func() { s.serve(raw) })
+	s.mu.Unlock()
+}
+
+// turnAway says why, if the connection takes a byte at once, which a fresh one does.
+func (s *Server) turnAway(raw net.Conn) {
+	if raw.SetWriteDeadline(time.Now().Add(time.Millisecond)) == nil {
+		_ = sendStatus(raw, statusTooBusy)
+	}
+	_ = raw.Close()
+	s.report(raw, "turned a connection away", ErrBusy)
+}
+
+// serve is the goroutine of one connection.
+func (s *Server) serve(raw net.Conn) {
+	tuneSocket(raw)
+	session, err := s.handshake(raw)
+	s.mu.Lock()
+	s.handshaking--
+	s.mu.Unlock()
+	if err == nil {
+		err = session.run()
+	}
+	s.mu.Lock()
+	closed := s.closed
+	delete(s.conns, raw)
+	s.mu.Unlock()
+	_ = raw.Close()
+	if closed {
+		return
+	}
+	if refusal, ok := errors.AsType[*RefusedError](err); ok {
+		s.report(raw, "refused a connection", refusal)
+	} else if errors.Is(err, ErrProtocol) {
+		s.report(raw, "closed a connection", err)
+	}
+}
+
+func (s *Server) handshake(raw net.Conn) (*Session, error) {
+	if err := raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	l, err := listenHandshake(&s.cfg, s.cred, raw)
+	if err != nil {
+		return nil, err
+	}
+	// Those that proved themselves while the last place was taken: now it is known.
+	s.mu.Lock()
+	full := len(s.conns)-s.handshaking >= s.cfg.MaxConns
+	s.mu.Unlock()
+	if full {
+		return nil, refuse(l.conn, statusTooBusy.reason())
+	}
+	value, reply, err := s.handler.Hello(raw.RemoteAddr(), l.body)
+	if err != nil {
+		return nil, refuse(l.conn, err.Error())
+	}
+	if err := welcomeDialer(l, reply); err != nil {
+		return nil, err
+	}
+	return newSession(s, l, value), nil
+}
+
+// report logs what an operator should see: two sides that can never talk, garbage, a
+// flood. The same complaint is made again only after a while.
+func (s *Server) report(raw net.Conn, what string, err error) {
+	now := time.Now()
+	s.mu.Lock()
+	last, known := s.logged[what]
+	quiet := known && now.Sub(last) < logEvery
+	if !quiet {
+		s.logged[what] = now
+	}
+	s.mu.Unlock()
+	if !quiet {
+		s.cfg.Logger.Warn("transport: "+what, "remote", raw.RemoteAddr(), "reason", err)
+	}
+}
+
+// Close closes every connection and waits for all goroutines of the Server. The user
+// stops accepting first, or after: a connection that comes late is closed.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	open := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, raw := range open {
+		_ = raw.Close()
+	}
+	s.wg.Wait()
+}
