@@ -43,6 +43,7 @@ func gossipConfig(n *Node) (*memberlist.Config, error) {
 	c.PushPullInterval = 10 * time.Second
 	c.TCPTimeout = 2 * time.Second
 	c.AwarenessMaxMultiplier = 4
+	c.EnableCompression = false              // our messages are a few names
 	c.DeadNodeReclaimTime = time.Millisecond // a dead node's name may come back elsewhere
 	c.DelegateProtocolVersion, c.DelegateProtocolMin, c.DelegateProtocolMax = wireVersion, wireVersion, wireVersion
 	c.Delegate, c.Events, c.Conflict, c.Alive = gossip{n}, gossip{n}, gossip{n}, gossip{n}

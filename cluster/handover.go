@@ -54,7 +54,7 @@ func (n *Node) transfer(old, v *view) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for part := range limiter.Partitions {
-		held := n.ledger.Held(part)
+		held := n.ledger.Held().Has(part)
 		w := n.pending[part]
 		switch {
 		case !v.owns(part):
@@ -130,8 +130,8 @@ func (n *Node) handOver() {
 	v := n.view.Load()
 	n.claimPending(v)
 	n.resend(v)
-	for part := range limiter.Partitions {
-		if v.owns(part) || !n.ledger.Held(part) {
+	for part := range n.ledger.Held().All() {
+		if v.owns(part) {
 			continue
 		}
 		to, _ := v.holderPeer(part, 0)
@@ -317,7 +317,7 @@ func (n *Node) answerClaim(c *claimCall, from string) {
 	for _, part := range c.parts {
 		name := ""
 		switch w := n.pending[part]; {
-		case n.ledger.Held(part) || n.unacked[part] != nil:
+		case n.ledger.Held().Has(part) || n.unacked[part] != nil:
 			name = n.cfg.Name // or "complete" is on its way
 		case w != nil:
 			name = w.from
@@ -339,8 +339,8 @@ func (n *Node) doubt() {
 	v := n.view.Load()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for part := range limiter.Partitions {
-		if !v.owns(part) || !n.ledger.Held(part) {
+	for part := range n.ledger.Held().All() {
+		if !v.owns(part) {
 			continue
 		}
 		i := v.table.Holder(part, 1)

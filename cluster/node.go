@@ -332,11 +332,7 @@ func (n *Node) Stats() Stats {
 	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Shipped: n.shipped.Load(), ClockOffset: time.Duration(n.clock.now() - n.cfg.Now().UnixNano())}
-	for part := range limiter.Partitions {
-		if n.ledger.Held(part) {
-			s.Holding++
-		}
-	}
+	s.Holding = n.ledger.Held().Len()
 	if b := n.behind.Load(); b != 0 {
 		s.Behind = n.clock.age() - time.Duration(b)
 	}

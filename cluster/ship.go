@@ -20,10 +20,7 @@ func (n *Node) ship() {
 	b := batches{n: n, v: v, open: map[*peer]*shipCall{}}
 	now := n.clock.now()
 	var to [3]*peer // by rank
-	for part := range limiter.Partitions {
-		if !n.ledger.HasDue(part) {
-			continue
-		}
+	for part := range n.ledger.HasDue().All() {
 		for rank := range n.cfg.Replicas + 1 {
 			to[rank], _ = v.holderPeer(part, rank)
 		}
@@ -139,10 +136,10 @@ func (n *Node) drained() bool {
 			return false
 		}
 	}
-	for part := range limiter.Partitions {
-		if n.ledger.HasDue(part) || !v.owns(part) && n.ledger.Held(part) {
+	for part := range n.ledger.Held().All() {
+		if !v.owns(part) {
 			return false
 		}
 	}
-	return true
+	return n.ledger.HasDue().Len() == 0
 }

@@ -119,10 +119,11 @@ func (n *Node) follow(r reading) {
 
 // stepClock makes the jump, and the ledger jumps along.
 func (n *Node) stepClock() {
+	now := n.clock.now()
 	d := n.clock.step()
 	if d == 0 {
 		return
 	}
-	n.ledger.Shift(d)
+	n.ledger.Shift(now, d)
 	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
 }

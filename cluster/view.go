@@ -130,7 +130,7 @@ func (n *Node) moveTo(v *view) {
 		if !n.ledger.Empty(part) {
 			due = n.newHolders(old, v, part) & mask
 		}
-		n.ledger.SetHolders(part, mask, due)
+		n.ledger.SetHolders(part, mask, due, n.clock.now())
 	}
 	n.view.Store(v)
 	n.transfer(old, v)

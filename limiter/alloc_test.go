@@ -44,7 +44,7 @@ func TestNoAllocations(t *testing.T) {
 // A flush that has found its size allocates nothing either.
 func TestNoAllocationsInAFlush(t *testing.T) {
 	g, l := NewLedger(1, 100), Per(MaxQuota, w5)
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	total := int32(0)
 	send := func(s Slot, ranks uint8) uint8 { total = max(total, s.Cur); return ranks }
 	flush := func() {

@@ -117,7 +117,7 @@ func BenchmarkMerge(b *testing.B) {
 // BenchmarkCollect flushes a thousand changed slots of one partition.
 func BenchmarkCollect(b *testing.B) {
 	g, n := NewLedger(1, million), 0
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	for b.Loop() {
 		for i := range 1000 {
 			g.Take(idIn(5, i), benchLimit, 1, t0, all)

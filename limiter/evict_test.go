@@ -130,9 +130,41 @@ func TestBlockedGoLast(t *testing.T) {
 	}
 }
 
+// One idle key among many blocked ones is found, also far from where the search is.
+func TestTheIdleOneAmongTheBlocked(t *testing.T) {
+	g, l := NewLedger(1, 500), Per(5, w5)
+	for n := range 499 {
+		g.Take(idIn(5, n), l, 5, t0, all)
+	}
+	for n := range 300 {
+		g.Take(idIn(5, 1000+n), l, 4, t0, all)
+	}
+	for n := range 499 {
+		require.False(t, g.Take(idIn(5, n), l, 1, t0, all).Allowed, "a blocked key was forgotten for an idle one")
+	}
+}
+
+// The last free place is taken once, by however many at the same time.
+func TestTheLastPlaceIsTakenOnce(t *testing.T) {
+	for range 300 {
+		g, ready := NewLedger(1, 2), make(chan struct{})
+		var wg sync.WaitGroup
+		for c := range 4 {
+			wg.Go(func() {
+				<-ready
+				g.Take(idIn(c, 0), Per(5, w5), 1, t0, all)
+				assert.LessOrEqual(t, g.Stats().Keys, int64(2))
+			})
+		}
+		close(ready)
+		wg.Wait()
+		require.Equal(t, 2, entries(g))
+	}
+}
+
 func TestEvictionCounters(t *testing.T) {
 	g, l := NewLedger(1, 3), Per(10, w5)
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	g.Merge(Slot{ID: idIn(5, 0), Origin: 2, At: t5, Cur: 1, Version: 1, Expires: uint32(t5 / 1e9), Fill: 1}, t0, 0)
 	g.Take(idIn(5, 1), l, 2, t0, all)
 	g.Take(idIn(5, 2), l, 9, t0, all)
@@ -143,6 +175,39 @@ func TestEvictionCounters(t *testing.T) {
 	collect(g, 5, 0b1, t0)
 	g.Take(idIn(5, 5), l, 9, t0, all)
 	require.Equal(t, Stats{Keys: 3, CopiesDropped: 1, Evicted: 2, LostSlots: 1}, g.Stats())
+}
+
+// Each new key sweeps a little, long before its table has to grow.
+func TestNewKeysSweep(t *testing.T) {
+	g, l := NewLedger(1, 10_000), Per(10, w5)
+	places, n := 0, 0
+	for ; n < 1000 || len(g.parts[5].table.places) == places; n++ { // until it has just grown
+		places = len(g.parts[5].table.places)
+		g.Take(idIn(5, n), l, 1, t0, all)
+	}
+	places = len(g.parts[5].table.places)
+	for range 150 {
+		g.Take(idIn(5, n), l, 1, t6, all)
+		n++
+	}
+	require.Len(t, g.parts[5].table.places, places, "it grew, which sweeps all")
+	require.Less(t, entries(g), n-200, "150 new keys and two looked at for each")
+	checkBooks(t, g)
+}
+
+// A sliding window outlives its end: its weight counts in the next.
+func TestSlidingWindowOutlivesItsEnd(t *testing.T) {
+	g, id, l := NewLedger(1, 100), idIn(5, 0), sliding(10, w5)
+	g.Take(id, l, 10, t0, all)
+	for n := range 50 {
+		g.Take(idIn(5, 1+n), Per(10, w5), 1, t6, all)
+	}
+	require.EqualValues(t, 2, g.Take(id, l, 0, t6, all).Remaining)
+	for n := range 60 {
+		g.Take(idIn(5, 100+n), Per(10, w5), 1, t0+2*int64(w5), all)
+	}
+	require.NotContains(t, slots(g), whose{id, 1}, "two windows later it means nothing")
+	checkBooks(t, g)
 }
 
 // Keys that are no longer used leave without anyone to look for them.

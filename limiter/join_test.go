@@ -16,7 +16,7 @@ func versions(r *rand.Rand, origins int) (list []Slot) {
 	for o := range origins {
 		g := NewLedger(Origin(10+o), 1000)
 		for p := range 3 {
-			g.SetHolders(p, 1, 0)
+			g.SetHolders(p, 1, 0, t0)
 		}
 		now := t5
 		for range 30 {
@@ -114,9 +114,13 @@ func TestOwnSlotsAreNeverMerged(t *testing.T) {
 	g.Take(id, l, 5, t0, all)
 	own := slotOf(t, g, id, 1)
 
-	forged := own
+	for range 9 { // versions of other ids, which a forger may guess
+		g.Take(idIn(5, 1), l, 1, t0, all)
+	}
+	forged, guessed := own, own
 	forged.Version, forged.Cur = own.Version+1000, 0
-	for _, s := range []Slot{old, own, forged} {
+	guessed.Version, guessed.Cur = own.Version+1, 0
+	for _, s := range []Slot{old, own, forged, guessed} {
 		require.False(t, g.Merge(s, t1, 0))
 		require.Equal(t, own, slotOf(t, g, id, 1))
 	}

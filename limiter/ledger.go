@@ -31,6 +31,8 @@ type Ledger struct {
 	origins originTable
 	max     int64
 	live    atomic.Int64 // entries in all partitions, with reserved places
+	held    PartitionSet // this process decides
+	due     PartitionSet // something is due
 
 	evicted atomic.Int64 // live budgets that the cap forgot
 	dropped atomic.Int64 // live copies that the cap forgot or refused
@@ -41,14 +43,16 @@ type Ledger struct {
 // neighbours do not slow each other down.
 type partition struct {
 	mu      sync.Mutex
+	ledger  *Ledger
+	part    uint16
 	held    bool  // this process decides
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
 	blocked int32 // entries with nothing left, evicted last
 	hand    int   // where the search for what may go continues
 	version uint64
 	table   table
-	due     []owed // entries with a due bit, some of them gone by now
-	_       [24]byte
+	due     []ref // entries with a due bit, some of them gone by now
+	_       [16]byte
 }
 
 // ref names an entry across moves within its table.
@@ -57,21 +61,14 @@ type ref struct {
 	origin uint16
 }
 
-// owed is a line in the list of what is due. A change of the ring or of time makes
-// all due without knowing what has ended; so the entry gets those ranks later, from
-// whoever collects, and what ended before the change is not taken for lost.
-type owed struct {
-	ref
-	later uint8
-}
-
 // NewLedger makes an empty ledger of at most maxKeys slots, but at least one. It
 // decides for all partitions until told otherwise by Hold.
 func NewLedger(self Origin, maxKeys int) *Ledger {
 	l := &Ledger{max: max(1, int64(maxKeys))}
 	l.origins.init(self)
 	for p := range l.parts {
-		l.parts[p].held = true
+		l.parts[p].part, l.parts[p].ledger = uint16(p), l
+		l.Hold(p, true)
 	}
 	return l
 }

@@ -11,43 +11,40 @@ import (
 // Holders have ranks: 0 is the partition's owner, 1 its successor, and so on. A
 // mask has one bit per rank.
 
+// listed marks, during one Collect, an entry that has its line in the list already.
+const listed uint8 = 1 << 7
+
 // Hold says whether this process decides for a partition.
 func (l *Ledger) Hold(part int, held bool) {
 	p := &l.parts[part]
 	p.mu.Lock()
 	p.held = held
+	l.held.set(part, held)
 	p.mu.Unlock()
 }
 
-// Held says whether this process decides for a partition.
-func (l *Ledger) Held(part int) bool {
-	p := &l.parts[part]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held
-}
+// Held is the partitions that this process decides for.
+func (l *Ledger) Held() *PartitionSet { return &l.held }
+
+// HasDue is the partitions of which something may be due.
+func (l *Ledger) HasDue() *PartitionSet { return &l.due }
 
 // SetHolders says which ranks of a partition are other processes, to which changes
-// are due from now on, and makes everything live held here due to those in all.
-func (l *Ledger) SetHolders(part int, ranks, all uint8) {
+// are due from now on, and makes everything live held here due to those in all. What
+// was due to somebody is due to every rank: ranks may mean other processes now.
+func (l *Ledger) SetHolders(part int, ranks, all uint8, now int64) {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ranks = ranks
-	keep := p.due[:0]
-	for _, o := range p.due { // what an earlier change owes, and nobody has collected
-		if o.later &= ranks; o.later != 0 {
-			keep = append(keep, o)
-		}
-	}
-	p.due = keep
 	for i := range p.table.places {
 		e := &p.table.places[i]
-		if e.expires == 0 {
-			continue
-		}
-		if e.due &= ranks; e.due|all != 0 {
-			p.due = append(p.due, owed{ref{ID{e.hi, e.lo}, e.origin}, all})
+		switch {
+		case !e.liveAt(now):
+		case e.due != 0:
+			e.due = ranks
+		default:
+			p.setDue(i, all&ranks)
 		}
 	}
 }
@@ -56,7 +53,8 @@ func (l *Ledger) SetHolders(part int, ranks, all uint8) {
 func (p *partition) setDue(i int, mask uint8) {
 	e := &p.table.places[i]
 	if e.due == 0 && mask != 0 {
-		p.due = append(p.due, owed{ref: ref{ID{e.hi, e.lo}, e.origin}})
+		p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
+		p.ledger.due.set(int(p.part), true)
 	}
 	e.due |= mask
 }
@@ -82,53 +80,37 @@ func (l *Ledger) Collect(part int, mask uint8, now int64, send func(s Slot, rank
 }
 
 func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s Slot, ranks uint8) uint8) {
-	l.settle(p, now)
-	for _, o := range p.due {
-		i, _ := p.entryOf(o.ref)
+	keep := p.due[:0]
+	for _, r := range p.due {
+		i, ok := p.entryOf(r)
+		if !ok || p.table.places[i].due == 0 || p.table.places[i].due&listed != 0 {
+			continue // forgotten; perhaps it came back, and has another ref
+		}
 		e := &p.table.places[i]
+		if !e.liveAt(now) {
+			if e.due = 0; e.origin == 0 {
+				l.lost.Add(1)
+			}
+			continue
+		}
 		if ranks := e.due & mask; ranks != 0 {
 			e.due &^= ranks & send(l.slot(e), ranks)
 		}
-	}
-	keep := p.due[:0]
-	for _, o := range p.due {
-		if i, _ := p.entryOf(o.ref); p.table.places[i].due != 0 {
-			keep = append(keep, o)
+		if e.due != 0 {
+			e.due |= listed
+			keep = append(keep, r)
 		}
 	}
-	if p.due = keep; len(keep) == 0 && cap(keep) > 256 {
-		p.due = nil // a burst is over
+	for _, r := range keep {
+		i, _ := p.entryOf(r)
+		p.table.places[i].due &^= listed
 	}
-}
-
-// settle leaves in the list of what is due one line for each live entry.
-func (l *Ledger) settle(p *partition, now int64) {
-	for _, o := range p.due {
-		if o.later == 0 {
-			continue
-		}
-		if i, ok := p.entryOf(o.ref); ok && p.table.places[i].liveAt(now) {
-			p.table.places[i].due |= o.later & p.ranks
+	if p.due = keep; len(keep) == 0 {
+		l.due.set(int(p.part), false)
+		if cap(keep) > 256 {
+			p.due = nil // a burst is over
 		}
 	}
-	keep := p.due[:0]
-	for _, o := range p.due {
-		i, ok := p.entryOf(o.ref)
-		if !ok || p.table.places[i].due == 0 {
-			continue
-		}
-		if e := &p.table.places[i]; e.liveAt(now) {
-			keep = append(keep, owed{ref: o.ref, later: e.due})
-		} else if e.origin == 0 {
-			l.lost.Add(1)
-		}
-		p.table.places[i].due = 0 // what was forgotten and came back has two lines
-	}
-	for k, o := range keep {
-		i, _ := p.entryOf(o.ref)
-		p.table.places[i].due, keep[k].later = o.later, 0
-	}
-	p.due = keep
 }
 
 // Due makes a slot due again to the ranks in mask: its delivery failed.
@@ -146,7 +128,7 @@ func (l *Ledger) Due(id ID, origin Origin, mask uint8) {
 }
 
 // DueCount is the number of slots of a partition that are due to a rank in mask, or
-// a few more: what has ended, or was forgotten and came back, since the last Collect.
+// a few more: what was forgotten and came back may count twice.
 func (l *Ledger) DueCount(part int, mask uint8) int {
 	p := &l.parts[part]
 	p.mu.Lock()
@@ -155,20 +137,12 @@ func (l *Ledger) DueCount(part int, mask uint8) int {
 }
 
 func (p *partition) dueLocked(mask uint8) (n int) {
-	for _, o := range p.due {
-		if i, ok := p.entryOf(o.ref); ok && (p.table.places[i].due|o.later)&mask != 0 {
+	for _, r := range p.due {
+		if i, ok := p.entryOf(r); ok && p.table.places[i].due&mask != 0 {
 			n++
 		}
 	}
 	return n
-}
-
-// HasDue says, quickly, whether anything of a partition may be due.
-func (l *Ledger) HasDue(part int) bool {
-	p := &l.parts[part]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.due) > 0
 }
 
 // Empty says whether nothing is stored in a partition.
@@ -188,10 +162,7 @@ func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) b
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.held {
-		return false
-	}
-	if l.settle(p, now); p.dueLocked(1) > most {
+	if !p.held || p.dueLocked(1) > most {
 		return false
 	}
 	var last []Slot
@@ -209,6 +180,7 @@ func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) b
 		return false
 	}
 	p.held = false
+	l.held.set(part, false)
 	return true
 }
 
@@ -252,33 +224,30 @@ func (l *Ledger) slot(e *entry) Slot {
 		Version: e.version, Expires: e.expires, Fill: e.fill}
 }
 
-// Shift moves this process's idea of time by d: everything that it holds moves
+// Shift moves this process's idea of time, now, by d: everything live that it holds moves
 // along, so that no count is lost. Windows do not move: what lay in one may then
 // lie across two, and counts in both.
-func (l *Ledger) Shift(d time.Duration) {
+func (l *Ledger) Shift(now int64, d time.Duration) {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		p.shiftLocked(int64(d))
+		p.shiftLocked(now, int64(d))
 		p.mu.Unlock()
 	}
 }
 
-func (p *partition) shiftLocked(d int64) {
+func (p *partition) shiftLocked(now, d int64) {
 	for i := range p.table.places {
 		e := &p.table.places[i]
-		if e.expires == 0 {
+		if !e.liveAt(now) {
 			continue
 		}
 		e.at = max(0, e.at+d)
 		e.expires = seconds(int64(e.expires)*1e9 + d)
-		if e.origin != 0 {
-			continue
-		}
-		p.version++
-		e.version = p.version
-		if p.ranks != 0 {
-			p.due = append(p.due, owed{ref{ID{e.hi, e.lo}, e.origin}, p.ranks})
+		if e.origin == 0 {
+			p.version++
+			e.version = p.version
+			p.setDue(i, p.ranks)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func refuse(l *Ledger, part int, mask uint8, now int64) (offers int) {
 // However many takes, a slot is sent once per flush, with all of them.
 func TestCollectCoalesces(t *testing.T) {
 	g, id, l := NewLedger(7, 100), idIn(5, 0), Per(100, w5)
-	g.SetHolders(5, 0b1, 0b1)
+	g.SetHolders(5, 0b1, 0b1, t0)
 	for range 9 {
 		g.Take(id, l, 2, t0, all)
 	}
@@ -54,10 +54,23 @@ func TestCollectCoalesces(t *testing.T) {
 	require.Greater(t, got[0].slot.Version, s.Version)
 }
 
+// Where there is nobody else, nothing is due, and no list grows.
+func TestNothingIsDueAlone(t *testing.T) {
+	g, l := NewLedger(1, 100), Per(100, w5)
+	for range 9 {
+		g.Take(idIn(5, 0), l, 1, t0, all)
+	}
+	g.SetHolders(5, 0, 0, t0)
+	g.Shift(t0, s)
+	require.False(t, g.HasDue().Has(5))
+	require.False(t, g.Empty(5))
+	require.True(t, g.Empty(6))
+}
+
 // Each rank has a due bit of its own.
 func TestCollectByRank(t *testing.T) {
 	g, id, l := NewLedger(1, 100), idIn(5, 0), Per(100, w5)
-	g.SetHolders(5, 0b110, 0)
+	g.SetHolders(5, 0b110, 0, t0)
 	g.Take(id, l, 1, t0, all)
 	require.Empty(t, collect(g, 5, 0b001, t0), "due to a rank that is not another process")
 	require.EqualValues(t, 0b010, collect(g, 5, 0b011, t0)[0].ranks)
@@ -73,7 +86,7 @@ func TestCollectByRank(t *testing.T) {
 
 func TestFailedDeliveryIsDueAgain(t *testing.T) {
 	g, id, l := NewLedger(1, 100), idIn(5, 0), Per(100, w5)
-	g.SetHolders(5, 0b11, 0)
+	g.SetHolders(5, 0b11, 0, t0)
 	g.Take(id, l, 1, t0, all)
 	collect(g, 5, 0b11, t0)
 	g.Take(id, l, 1, t0, all) // meanwhile
@@ -94,19 +107,19 @@ func TestFailedDeliveryIsDueAgain(t *testing.T) {
 // to an unchanged one still is, and what was due to a former one is not.
 func TestSetHolders(t *testing.T) {
 	g, l := NewLedger(1, 100), Per(100, w5)
-	g.SetHolders(5, 0b011, 0)
+	g.SetHolders(5, 0b011, 0, t0)
 	g.Take(idIn(5, 0), l, 1, t0, all)
 	collect(g, 5, 0b011, t0)
 	g.Take(idIn(5, 1), l, 1, t0, all)
 	g.Merge(Slot{ID: idIn(5, 2), Origin: 9, At: t5, Cur: 1, Version: 1, Expires: uint32(t5 / 1e9)}, t0, 0)
 
-	g.SetHolders(5, 0b110, 0b100)
+	g.SetHolders(5, 0b110, 0b100, t0)
 	got := map[ID]uint8{}
 	for _, s := range collect(g, 5, 0xff, t0) {
 		got[s.slot.ID] = s.ranks
 	}
 	require.Equal(t, map[ID]uint8{idIn(5, 0): 0b100, idIn(5, 1): 0b110, idIn(5, 2): 0b100}, got)
-	g.SetHolders(5, 0, 0)
+	g.SetHolders(5, 0, 0, t0)
 	g.Take(idIn(5, 0), l, 1, t0, all)
 	require.Zero(t, g.DueCount(5, 0xff), "due to nobody")
 }
@@ -117,7 +130,7 @@ func TestLostSlots(t *testing.T) {
 	lost := func(g *Ledger) int64 { return g.Stats().LostSlots }
 
 	g := NewLedger(1, 100)
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	g.Take(idIn(5, 0), l, 1, t0, all)
 	g.Merge(Slot{ID: idIn(5, 1), Origin: 9, At: t5, Version: 1, Expires: uint32(t5 / 1e9)}, t0, 1)
 	require.Empty(t, collect(g, 5, 0b1, t5), "sent when it meant nothing any more")
@@ -128,13 +141,13 @@ func TestLostSlots(t *testing.T) {
 	require.EqualValues(t, 1, lost(g), "counted twice")
 
 	g = NewLedger(1, 100)
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	for n := range 3 {
 		g.Take(idIn(5, n), l, 1, t0, all)
 	}
 	collect(g, 5, 0b1, t0)
-	g.SetHolders(5, 0b11, 0b10) // a new successor, when all three have ended
-	g.Shift(time.Second)
+	g.SetHolders(5, 0b11, 0b10, t7) // a new successor, when all three have ended
+	g.Shift(t7, time.Second)
 	require.Empty(t, collect(g, 5, 0b11, t7))
 	require.Zero(t, g.DueCount(5, 0b11))
 	require.Zero(t, lost(g), "they had been delivered in their time")
@@ -143,7 +156,7 @@ func TestLostSlots(t *testing.T) {
 // An id that was forgotten and came back before the flush is due once.
 func TestDueOnceAfterEviction(t *testing.T) {
 	g, a, b, l := NewLedger(1, 1), idIn(5, 0), idIn(5, 1), Per(100, w5)
-	g.SetHolders(5, 0b1, 0)
+	g.SetHolders(5, 0b1, 0, t0)
 	for range 50 {
 		g.Take(a, l, 1, t0, all)
 		g.Take(b, l, 1, t0, all)
@@ -157,20 +170,21 @@ func TestDueOnceAfterEviction(t *testing.T) {
 		g.Take(a, l, 1, t0, all)
 		g.Take(b, l, 1, t0, all)
 	}
-	require.True(t, g.Cede(5, 1, t0, func(due []Slot) bool { return assert.Len(t, due, 1) }))
+	require.Equal(t, 1, refuse(g, 5, 0b1, t0)) // a flush tidies up
+	require.True(t, g.Cede(5, 50, t0, func(due []Slot) bool { return assert.Len(t, due, 1) }))
 }
 
 func TestHold(t *testing.T) {
 	g, id, l := NewLedger(1, 100), idIn(5, 0), Per(2, w5)
-	require.True(t, g.Held(5), "a new ledger decides for all")
+	require.True(t, g.Held().Has(5), "a new ledger decides for all")
 	d, held := g.TakeHeld(id, l, 1, t0, all)
 	require.True(t, held)
 	require.Equal(t, g.Take(id, l, 0, t0, all), d)
 	require.True(t, g.GiveHeld(id, l, 1, t0))
 
 	g.Hold(5, false)
-	require.False(t, g.Held(5))
-	require.True(t, g.Held(6))
+	require.False(t, g.Held().Has(5))
+	require.True(t, g.Held().Has(6))
 	_, held = g.TakeHeld(id, l, 1, t0, all)
 	require.False(t, held)
 	require.False(t, g.GiveHeld(id, l, 1, t0))
@@ -181,7 +195,7 @@ func TestHold(t *testing.T) {
 // Cede hands over all that rank 0 does not have, or changes nothing.
 func TestCede(t *testing.T) {
 	g, l := NewLedger(1, 100), Per(100, w5)
-	g.SetHolders(5, 0b11, 0)
+	g.SetHolders(5, 0b11, 0, t0)
 	for n := range 3 {
 		g.Take(idIn(5, n), l, 1, t0, all)
 	}
@@ -189,7 +203,7 @@ func TestCede(t *testing.T) {
 	require.False(t, g.Cede(5, 2, t0, never), "too much is due")
 
 	require.False(t, g.Cede(5, 3, t0, func(due []Slot) bool { return len(due) != 3 }))
-	require.True(t, g.Held(5))
+	require.True(t, g.Held().Has(5))
 	require.Equal(t, 3, g.DueCount(5, 0b01), "a failed commit leaves all due")
 	require.Equal(t, 3, g.DueCount(5, 0b10))
 
@@ -202,7 +216,7 @@ func TestCede(t *testing.T) {
 		return true
 	}))
 	require.EqualValues(t, 7, total)
-	require.False(t, g.Held(5))
+	require.False(t, g.Held().Has(5))
 	require.Zero(t, g.DueCount(5, 0b01))
 	require.Equal(t, 3, g.DueCount(5, 0b10), "the others still have it due")
 	require.False(t, g.Cede(5, 100, t0, never), "not ours any more")
@@ -214,13 +228,13 @@ func TestShiftKeepsCounts(t *testing.T) {
 	for _, by := range []time.Duration{1, s, -s, w5, -w5, time.Hour, -time.Hour, 12345 * s, 1234567 * time.Microsecond} {
 		for _, l := range []Limit{Per(10, w5), sliding(10, w5), bucket(10, w5, 0)} {
 			g, id, now := NewLedger(1, 100), idIn(5, 0), t2
-			g.SetHolders(5, 0b1, 0)
+			g.SetHolders(5, 0b1, 0, t0)
 			g.Take(id, l, 6, now, all)
 			g.Merge(Slot{ID: id, Origin: 2, At: t5, Cur: 2, Version: 1, Expires: uint32(t9 / 1e9)}, now, 0)
 			before := g.Take(id, l, 0, now, all)
 			version := collect(g, 5, 0b1, now)[0].slot.Version
 
-			g.Shift(by)
+			g.Shift(t0, by)
 			now += int64(by)
 			after := g.Take(id, l, 0, now, all)
 			require.Equal(t, before.Remaining, after.Remaining, "%v shifted by %v", l.Algorithm, by)

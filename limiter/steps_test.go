@@ -166,6 +166,17 @@ func TestShareOfASplit(t *testing.T) {
 	})
 }
 
+// A refund of more than is owed fills a bucket to the brim and not beyond.
+func TestGiveFillsToTheBrim(t *testing.T) {
+	g, id, l := NewLedger(1, 10), idIn(5, 0), bucket(5, w5, 3)
+	g.Take(id, l, 1, t0, all)
+	g.Give(id, l, 3, t0)
+	require.Equal(t, t0, slotOf(t, g, id, 1).At)
+	g.Give(idIn(5, 1), l, 3, t0) // nothing was taken: nothing to store
+	g.Give(idIn(5, 2), Per(5, w5), 3, t0)
+	require.Len(t, slots(g), 1)
+}
+
 func TestTimePutBackALittle(t *testing.T) {
 	runSteps(t, Per(3, w5), []step{
 		{at: t4, cost: 1, want: ok(2, 1*s)},

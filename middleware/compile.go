@@ -1,0 +1,185 @@
+package middleware
+
+import (
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"time"
+)
+
+// compiled is a checked policy in the form that requests need it. It is immutable but
+// for the memo.
+type compiled struct {
+	table table
+	memo  memo
+
+	dialects     Dialect
+	exposed      string
+	hideDegraded bool
+	keepHeaders  bool
+	echoID       bool
+	problem      bool
+	revealKeys   bool
+
+	respond     func(http.ResponseWriter, *http.Request, Refusal)
+	requestIDOf func(*http.Request) string
+	skip        func(*http.Request) bool
+	onDecision  func(Event)
+	now         func() time.Time
+}
+
+// Check returns the error that New would give for p, or nil.
+func (p Policy) Check() error {
+	_, err := compile(p)
+	return err
+}
+
+// compile checks a policy.
+func compile(p Policy) (*compiled, error) {
+	c := &compiled{
+		dialects: p.Dialects, hideDegraded: p.HideDegraded, keepHeaders: p.KeepHeaders,
+		echoID: p.EchoRequestID, problem: p.Problem, revealKeys: p.RevealKeys,
+		respond: p.Respond, requestIDOf: p.RequestID, skip: p.Skip, onDecision: p.OnDecision, now: p.Now,
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if err := c.setDialects(p); err != nil {
+		return nil, err
+	}
+	if _, err := p.Address.bind(); err != nil {
+		return nil, within("address", err)
+	}
+	if err := checkNames(p); err != nil {
+		return nil, err
+	}
+	byDefault, err := compileRoute(&p, "", "default", p.Default)
+	if err != nil {
+		return nil, err
+	}
+	c.memo.seed = maphash.MakeSeed()
+	c.table = *newTable(byDefault)
+	for i := range p.Routes {
+		if err := c.addRoute(&p, i); err != nil {
+			return nil, err
+		}
+	}
+	c.table.seal()
+	return c, nil
+}
+
+// setDialects resolves the zero value and refuses contradictions.
+func (c *compiled) setDialects(p Policy) error {
+	const both = XRateLimit | XRateLimitSeconds
+	switch {
+	case p.Dialects == 0:
+		c.dialects = XRateLimit
+	case p.Dialects >= NoHeaders<<1:
+		return fieldError("headers", p.Dialects, "is unknown")
+	case p.Dialects&both == both:
+		return fieldError("headers", "x-ratelimit", "excludes x-ratelimit-seconds: both give X-RateLimit-Reset")
+	case p.Dialects&NoHeaders != 0 && p.Dialects != NoHeaders:
+		return fieldError("headers", "none", "excludes every other form")
+	}
+	if p.ExposeHeaders {
+		c.exposed = exposedNames(c.dialects, p.HideDegraded)
+	}
+	return nil
+}
+
+// ruleNameMax is the longest name of a rule.
+const ruleNameMax = 64
+
+// checkNames makes sure that there are rules, and that their names are fit to be
+// keys, header values and labels.
+func checkNames(p Policy) error {
+	seen := make(map[string]string)
+	check := func(path string, rules []Rule) error {
+		for i, r := range rules {
+			at := fmt.Sprintf("%s[%d].name", path, i)
+			switch first, twice := seen[r.Name]; {
+			case r.Name == "":
+				return &PolicyError{Path: at, Reason: "is missing"}
+			case len(r.Name) > ruleNameMax || !isPrintable(r.Name):
+				return fieldError(at, r.Name, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
+			case twice:
+				return fieldError(at, r.Name, "is already the name of "+first)
+			}
+			seen[r.Name] = fmt.Sprintf("%s[%d]", path, i)
+		}
+		return nil
+	}
+	if err := check("always", p.Always); err != nil {
+		return err
+	}
+	if err := check("default", p.Default); err != nil {
+		return err
+	}
+	for i, r := range p.Routes {
+		if err := check(fmt.Sprintf("routes[%d].rules", i), r.Rules); err != nil {
+			return err
+		}
+	}
+	if len(seen) == 0 {
+		return &PolicyError{Path: "default", Reason: "is empty, and no route has a rule: nothing would be limited"}
+	}
+	return nil
+}
+
+// addRoute checks one route and adds its patterns to the table.
+func (c *compiled) addRoute(p *Policy, i int) error {
+	r, path := p.Routes[i], fmt.Sprintf("routes[%d]", i)
+	switch {
+	case len(r.Patterns) == 0:
+		return &PolicyError{Path: path + ".pattern", Reason: "is missing"}
+	case r.Exempt && len(r.Rules) > 0:
+		return &PolicyError{Path: path + ".exempt", Value: "true", Reason: "excludes rules"}
+	case !r.Exempt && len(r.Rules) == 0:
+		return &PolicyError{Path: path + ".rules", Reason: "is missing: a route without rules must be exempt"}
+	}
+	for _, pattern := range r.Patterns {
+		rt := &route{pattern: pattern}
+		if !r.Exempt {
+			var err error
+			if rt, err = compileRoute(p, pattern, path+".rules", r.Rules); err != nil {
+				return err
+			}
+		}
+		if err := c.table.add(rt); err != nil {
+			return within(path, err)
+		}
+		if p.Mux != nil && !isKnown(p.Mux, pattern) {
+			return within(path, fieldError("pattern", pattern, "is unknown: the mux has no handler for it"))
+		}
+	}
+	return nil
+}
+
+// compileRoute checks the rules of one pattern, the policy's Always rules first.
+func compileRoute(p *Policy, pattern, path string, own []Rule) (*route, error) {
+	rt := &route{pattern: pattern}
+	for i, r := range p.Always {
+		if err := rt.append(p, r, fmt.Sprintf("always[%d]", i)); err != nil {
+			return nil, err
+		}
+	}
+	for i, r := range own {
+		if err := rt.append(p, r, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+			return nil, err
+		}
+	}
+	return rt, nil
+}
+
+// append checks one rule and adds it.
+func (rt *route) append(p *Policy, r Rule, path string) error {
+	c, err := compileRule(p, rt.pattern, r)
+	if err != nil {
+		e := within(path, err)
+		e.Rule = r.Name
+		return e
+	}
+	rt.rules = append(rt.rules, c)
+	rt.observed = rt.observed || c.count != nil
+	return nil
+}

@@ -1,0 +1,120 @@
+package middleware
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Verdict is what became of one rule's decision about one request.
+type Verdict uint8
+
+const (
+	// Admitted: the rule lets the request pass.
+	Admitted Verdict = iota
+	// Denied: nothing is left. A shadow rule's denial has no effect.
+	Denied
+	// Returned: what the rule took was given back, because another rule refused the
+	// request or because its outcome does not count.
+	Returned
+	// Open: the limiter could not decide properly, and the rule lets pass then.
+	Open
+	// Unavailable: the limiter could not decide properly, and the rule refuses then.
+	Unavailable
+	// KeyMissing: the rule's key is absent, and the rule refuses then.
+	KeyMissing
+	// Canceled: the client went away before there was a decision.
+	Canceled
+)
+
+// String gives the name for logs and metrics.
+func (v Verdict) String() string {
+	names := [...]string{"admitted", "denied", "returned", "open", "unavailable", "key-missing", "canceled"}
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "unknown"
+}
+
+// refuses reports whether the verdict, on an enforcing rule, stops the request.
+func (v Verdict) refuses() bool {
+	return v == Denied || v == Unavailable || v == KeyMissing
+}
+
+// Event tells what one rule decided. A request gives one Event per rule, and one more
+// with Returned for each cost that is given back after the response.
+type Event struct {
+	// Context is the request's.
+	Context context.Context
+	// Method is the request's method.
+	Method string
+	// Pattern is the pattern that chose the rule, "" for the default: of these there
+	// are few, so it can label a metric, which a path cannot.
+	Pattern string
+	// Rule is the rule's name.
+	Rule string
+	// Shadow says that the rule has no effect.
+	Shadow bool
+	// Limit is the limit that counted, by the request's plan.
+	Limit limiter.Limit
+	// Cost is what the request asked for.
+	Cost int64
+	// Decision is the limiter's; the zero Decision if Err is set or none was asked for.
+	Decision limiter.Decision
+	// Verdict is what the rule made of it.
+	Verdict Verdict
+	// Subject is the raw subject, only if [Policy].RevealKeys is set.
+	Subject string
+	// Err is why there is no decision.
+	Err error
+}
+
+// Stats counts what should not happen. What should, a policy's OnDecision can count.
+type Stats struct {
+	FailedOpen  int64 // requests that passed without a decision
+	Unavailable int64 // requests refused with 503
+	LostReturns int64 // costs that could not be given back
+	HookPanics  int64 // panics in OnDecision
+}
+
+// stats is Stats in the making.
+type stats struct {
+	failedOpen, unavailable, lostReturns, hookPanics atomic.Int64
+}
+
+// Stats returns the counts since New.
+func (m *Middleware) Stats() Stats {
+	return Stats{
+		FailedOpen:  m.stats.failedOpen.Load(),
+		Unavailable: m.stats.unavailable.Load(),
+		LostReturns: m.stats.lostReturns.Load(),
+		HookPanics:  m.stats.hookPanics.Load(),
+	}
+}
+
+// report tells OnDecision about one call.
+func (m *Middleware) report(x *exchange, c *call) {
+	if x.policy.onDecision == nil {
+		return
+	}
+	e := Event{
+		Context: x.request.Context(), Method: x.request.Method, Pattern: x.route.pattern,
+		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
+		Decision: c.decision, Verdict: c.verdict, Err: c.err,
+	}
+	if x.policy.revealKeys {
+		e.Subject = string(x.buf[c.subjectFrom:c.subjectTo])
+	}
+	m.tell(x.policy.onDecision, e)
+}
+
+// tell calls a hook that must not be able to fail a request.
+func (m *Middleware) tell(hook func(Event), e Event) {
+	defer func() {
+		if recover() != nil {
+			m.stats.hookPanics.Add(1)
+		}
+	}()
+	hook(e)
+}

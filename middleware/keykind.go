@@ -1,0 +1,186 @@
+package middleware
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// ClientIP is the client's address as the policy's [Address] finds it: the socket's peer,
+// unless proxies are trusted. IPv6 counts by prefix.
+func ClientIP() Key {
+	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
+		return bd.policy.Address.bind()
+	}}
+}
+
+// ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
+func ClientIPBy(a Address) Key {
+	return Key{name: "client-ip", bind: func(binding) (appendSubject, error) { return a.bind() }}
+}
+
+// PeerIP is the address of the socket's peer, whatever the policy trusts. IPv6 counts by /64.
+func PeerIP() Key {
+	return Key{name: "peer-ip", bind: func(binding) (appendSubject, error) { return Address{}.bind() }}
+}
+
+// Header is the value of a request header: the first, where there are several, as
+// [http.Header.Get] gives it to handlers. Clients choose it freely unless something
+// before the middleware checks it.
+func Header(name string) Key {
+	canonical := textproto.CanonicalMIMEHeaderKey(name)
+	return Key{name: "header " + canonical, bind: func(binding) (appendSubject, error) {
+		if !isToken(name) {
+			return nil, fmt.Errorf("%q is not a header name", name)
+		}
+		return func(b []byte, r *http.Request) ([]byte, bool) {
+			v := first(r, canonical)
+			return append(b, v...), v != ""
+		}, nil
+	}}
+}
+
+// first is the first value of a header whose canonical name is given.
+func first(r *http.Request, canonical string) string {
+	if v := r.Header[canonical]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Cookie is the value of a cookie: the first of that name.
+func Cookie(name string) Key {
+	return Key{name: "cookie " + name, bind: func(binding) (appendSubject, error) {
+		if !isToken(name) {
+			return nil, fmt.Errorf("%q is not a cookie name", name)
+		}
+		return func(b []byte, r *http.Request) ([]byte, bool) {
+			c, err := r.Cookie(name)
+			if err != nil || c.Value == "" {
+				return b, false
+			}
+			return append(b, c.Value...), true
+		}, nil
+	}}
+}
+
+// Bearer is the bearer token of the Authorization header (RFC 6750), hashed: the token
+// itself is in no key, event or log.
+func Bearer() Key {
+	return simple("bearer", func(b []byte, r *http.Request) ([]byte, bool) {
+		const scheme = "Bearer "
+		v := first(r, "Authorization")
+		if len(v) <= len(scheme) || !strings.EqualFold(v[:len(scheme)], scheme) {
+			return b, false
+		}
+		// All spellings of one token are one subject, or each would have a budget.
+		token := strings.Trim(v[len(scheme):], " \t")
+		if token == "" {
+			return b, false
+		}
+		sum := sha256.Sum256([]byte(token))
+		return append(b, sum[:]...), true
+	})
+}
+
+// Claim is a claim of the authenticated caller, found by the policy's Claims function.
+func Claim(name string) Key {
+	return Key{name: "claim " + name, bind: func(bd binding) (appendSubject, error) {
+		claims := bd.policy.Claims
+		if claims == nil {
+			return nil, errors.New("the policy has no Claims function")
+		}
+		if name == "" {
+			return nil, errors.New("the claim's name is empty")
+		}
+		return func(b []byte, r *http.Request) ([]byte, bool) {
+			v, ok := claims(r.Context(), name)
+			return append(b, v...), ok && v != ""
+		}, nil
+	}}
+}
+
+// Subject is the claim "sub": the user of a verified token.
+func Subject() Key { return Claim("sub") }
+
+// PathValue is the part of the path that matched the wildcard {name} of the route's
+// pattern, unescaped. It works before any mux has seen the request.
+func PathValue(name string) Key {
+	return Key{name: "path " + name, bind: func(bd binding) (appendSubject, error) {
+		index, rest, ok := wildcard(bd.pattern, name)
+		if !ok {
+			return nil, fmt.Errorf("pattern %q has no wildcard {%s}", bd.pattern, name)
+		}
+		return func(b []byte, r *http.Request) ([]byte, bool) {
+			v := segment(muxPath(r), index, rest)
+			return append(b, v...), v != ""
+		}, nil
+	}}
+}
+
+// wildcard finds the position of {name} or {name...} among a pattern's path segments.
+func wildcard(pattern, name string) (index int, rest, ok bool) {
+	slash := strings.IndexByte(pattern, '/')
+	if slash < 0 || name == "" {
+		return 0, false, false
+	}
+	for i, s := range strings.Split(pattern[slash+1:], "/") {
+		switch s {
+		case "{" + name + "}":
+			return i, false, true
+		case "{" + name + "...}":
+			return i, true, true
+		}
+	}
+	return 0, false, false
+}
+
+// muxPath is the path that http.ServeMux matches: escaped, and cleaned unless the
+// method is CONNECT.
+func muxPath(r *http.Request) string {
+	p := r.URL.EscapedPath()
+	if r.Method == http.MethodConnect {
+		return p
+	}
+	clean := path.Clean("/" + p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+// segment is the unescaped segment of that index, or with rest all from there on.
+// It is unescaped after the split, as the mux does: "%2F" does not end a segment.
+func segment(p string, index int, rest bool) string {
+	p = strings.TrimPrefix(p, "/")
+	for ; index > 0; index-- {
+		var found bool
+		if _, p, found = strings.Cut(p, "/"); !found {
+			return ""
+		}
+	}
+	if !rest {
+		p, _, _ = strings.Cut(p, "/")
+	}
+	if v, err := url.PathUnescape(p); err == nil {
+		return v
+	}
+	return p
+}
+
+// isToken reports whether s is a token of RFC 9110.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,147 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Limiter is what the middleware asks. *limiter.Local is one, a node of a cluster is
+// another. It must be safe for concurrent use.
+//
+// The key is only valid during the call: its bytes are used again afterwards. An
+// implementation that keeps it, even as the key of a map, must keep a copy
+// ([strings.Clone]).
+type Limiter interface {
+	// Take takes cost from the budget of key, or takes nothing and says when to come back.
+	Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error)
+	// Give returns what an earlier Take took.
+	Give(ctx context.Context, key string, l limiter.Limit, cost int64) error
+}
+
+// Middleware guards handlers by a policy, which can be swapped while it works. It is
+// safe for concurrent use. It has no goroutine and needs no Close.
+type Middleware struct {
+	limiter Limiter
+	policy  atomic.Pointer[compiled]
+	stats   stats
+	// exchanges are buffers between requests. The pool belongs to this Middleware and
+	// holds nothing that a ResponseWriter or a client could reach.
+	exchanges sync.Pool
+}
+
+// New returns a Middleware that enforces p by asking l. The error wraps ErrPolicy and is
+// a *[PolicyError] that names the place in the policy and the value.
+func New(l Limiter, p Policy) (*Middleware, error) {
+	if l == nil {
+		return nil, errors.New("middleware: the limiter is nil")
+	}
+	c, err := compile(p)
+	if err != nil {
+		return nil, err
+	}
+	m := &Middleware{limiter: l}
+	m.exchanges.New = func() any { return new(exchange) }
+	m.policy.Store(c)
+	return m, nil
+}
+
+// Swap puts p in force for all requests that begin from now on, whole and at once. A
+// policy that cannot be leaves the old one in force. Budgets carry over: they belong
+// to rule names and subjects, so another quota applies to what is already spent, and
+// another window or algorithm starts a new budget.
+func (m *Middleware) Swap(p Policy) error {
+	c, err := compile(p)
+	if err != nil {
+		return err
+	}
+	m.policy.Store(c)
+	return nil
+}
+
+// Wrap returns next guarded by the policy. It can guard any number of handlers, which
+// then share the budgets.
+func (m *Middleware) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.serve(w, r, next)
+	})
+}
+
+// exchange is one request on its way through the policy.
+type exchange struct {
+	policy  *compiled
+	route   *route
+	request *http.Request
+	calls   []call
+	buf     []byte // subjects and keys of the calls
+	began   time.Time
+}
+
+// serve is the way of one request, as the package comment tells it.
+func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	p := m.policy.Load()
+	if p.skip != nil && p.skip(r) {
+		next.ServeHTTP(w, r)
+		return
+	}
+	rt := p.memo.find(&p.table, r)
+	if len(rt.rules) == 0 {
+		next.ServeHTTP(w, r)
+		return
+	}
+	x := m.begin(p, rt, r)
+	status := m.decide(x)
+	h := w.Header()
+	if status != http.StatusForbidden && status != statusClientGone {
+		p.setHeaders(h, x.calls)
+	}
+	for i := range x.calls {
+		m.report(x, &x.calls[i])
+	}
+	switch {
+	case status == statusClientGone:
+		w.WriteHeader(status)
+	case status != 0:
+		p.refuse(w, r, status, x.calls)
+	default:
+		if p.echoID {
+			h[headerRequestID] = []string{p.requestID(w, r)}
+		}
+		if rt.observed || p.keepHeaders {
+			m.serveObserved(w, x, next) // ends x itself
+			return
+		}
+		m.end(x)
+		next.ServeHTTP(w, r)
+		return
+	}
+	m.end(x)
+}
+
+// statusClientGone is what logs see of a request whose client left before there was a
+// decision; no client sees it. It is no 5xx, for nothing failed, and no 200, which
+// net/http would make of no answer at all.
+const statusClientGone = 499
+
+// begin takes an exchange from the pool.
+func (m *Middleware) begin(p *compiled, rt *route, r *http.Request) *exchange {
+	x := m.exchanges.Get().(*exchange)
+	x.policy, x.route, x.request = p, rt, r
+	return x
+}
+
+// end puts an exchange back, without what would keep a request or a large key in memory.
+func (m *Middleware) end(x *exchange) {
+	const bufMax = 4 << 10
+	if cap(x.buf) > bufMax {
+		return
+	}
+	clear(x.calls)
+	*x = exchange{calls: x.calls[:0], buf: x.buf[:0]}
+	m.exchanges.Put(x)
+}

@@ -1,0 +1,182 @@
+package middlewaretest
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/middleware"
+)
+
+// Contract runs the contract's rows as subtests of name. newLimiter is called once per
+// row and returns limiters that share their budgets: one for a process, one per node
+// for a cluster, to whom the requests go in turn. Two rows wait a second each.
+func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middleware.Limiter) {
+	rows := []struct {
+		name string
+		run  func(t *testing.T, limiters []middleware.Limiter)
+	}{
+		{"each route admits its limit, one after the other", routeLimits},
+		{"each route admits its limit, concurrently", routeLimitsConcurrently},
+		{"the default is one budget for all routes without their own", defaultIsShared},
+		{"a route's own limit replaces the default", routesAreSeparate},
+		{"public keys are exempt and carry no header", exempt},
+		{"every client has its own budget", perClient},
+		{"the most specific pattern wins", specificWins},
+		{"every limited response carries the headers", everyResponse},
+		{"the header values", headerValues},
+		{"429", tooManyRequests},
+		{"request ids", requestIDs},
+		{"waiting Retry-After suffices", retryAfterSuffices},
+		{"at the reset the window is full", resetIsFull},
+		{"503 where a limit fails closed", failsClosed},
+		{"stacked limits", stacked},
+		{"a failed login alone counts", outcomes},
+		{"other dialects", dialects},
+		{"problem+json and own responders", responders},
+	}
+	t.Run(name, func(t *testing.T) {
+		for _, row := range rows {
+			t.Run(row.name, func(t *testing.T) { row.run(t, newLimiter(t)) })
+		}
+	})
+}
+
+// reference is the contract's table: a request of each limited kind, and its limit.
+var reference = []struct {
+	route string
+	limit int64
+}{
+	{"POST /v1/authorize", 10},
+	{"POST /v1/token", 20},
+	{"POST /v1/token/refresh", 20},
+	{"GET /v1/agents", 100},
+}
+
+func routeLimits(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	for _, ref := range reference {
+		c := s.settled(ref.route)
+		for i := int64(1); i < ref.limit; i++ {
+			a := s.send(request{client: c, route: ref.route})
+			require.Equal(t, http.StatusOK, a.status, "%s, request %d", ref.route, i+1)
+			require.Equal(t, ref.limit-1-i, number(t, a, "X-RateLimit-Remaining"), "%s, request %d", ref.route, i+1)
+		}
+		for range 5 {
+			assert.Equal(t, http.StatusTooManyRequests, s.send(request{client: c, route: ref.route}).status, ref.route)
+		}
+	}
+}
+
+func routeLimitsConcurrently(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	for _, ref := range reference {
+		c := s.settled(ref.route)
+		admitted := atomic.Int64{}
+		admitted.Store(1)
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				for range 1 + ref.limit/8 {
+					if s.send(request{client: c, route: ref.route}).status == http.StatusOK {
+						admitted.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, ref.limit, admitted.Load(), ref.route)
+	}
+}
+
+func defaultIsShared(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	c := s.settled("GET /v1/agents")
+	admitted := 1
+	for range 50 {
+		for _, route := range []string{"GET /v1/agents", "GET /health", "GET /no/such/page"} {
+			if s.send(request{client: c, route: route}).status != http.StatusTooManyRequests {
+				admitted++
+			}
+		}
+	}
+	assert.Equal(t, 100, admitted)
+}
+
+func routesAreSeparate(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	c := s.settled("POST /v1/token")
+	for range 20 {
+		s.send(request{client: c, route: "POST /v1/token"})
+	}
+	assert.Equal(t, http.StatusTooManyRequests, s.send(request{client: c, route: "POST /v1/token"}).status)
+	for route, left := range map[string]int64{"GET /health": 99, "POST /v1/token/refresh": 19, "POST /v1/authorize": 9} {
+		a := s.send(request{client: c, route: route})
+		assert.Equal(t, http.StatusOK, a.status, route)
+		assert.Equal(t, left, number(t, a, "X-RateLimit-Remaining"), route)
+	}
+}
+
+func exempt(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	c := s.settled("GET /health")
+	for range 120 {
+		a := s.send(request{client: c, route: "GET /.well-known/jwks.json"})
+		require.Equal(t, http.StatusOK, a.status)
+		require.Empty(t, limitHeaders(a.header))
+	}
+	a := s.send(request{client: c, route: "GET /health"})
+	assert.Equal(t, int64(98), number(t, a, "X-RateLimit-Remaining"), "exempt requests spend nothing")
+	a = s.send(request{client: c, route: "POST /.well-known/jwks.json"})
+	assert.Equal(t, int64(97), number(t, a, "X-RateLimit-Remaining"), "only GET is exempt")
+}
+
+func perClient(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	c := s.settled("POST /v1/authorize")
+	for range 10 {
+		s.send(request{client: c, route: "POST /v1/authorize"})
+	}
+	assert.Equal(t, http.StatusTooManyRequests, s.send(request{client: c, route: "POST /v1/authorize"}).status)
+	a := s.send(request{client: s.client(), route: "POST /v1/authorize"})
+	assert.Equal(t, http.StatusOK, a.status)
+	assert.Equal(t, int64(9), number(t, a, "X-RateLimit-Remaining"))
+}
+
+// daily is a rule whose window does not turn while a test runs.
+func daily(name string, quota int64) middleware.Rule {
+	return middleware.Rule{Name: name, Limit: limiter.Per(quota, 24*time.Hour)}
+}
+
+func specificWins(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.Policy{
+		Default: []middleware.Rule{daily("default", 1)},
+		Routes: []middleware.Route{
+			middleware.On("/v1/", daily("v1", 2)),
+			middleware.On("GET /v1/agents/{id}", daily("agent", 3)),
+			middleware.On("GET /v1/agents/me", daily("me", 4)),
+			middleware.On("/v1/agents/{id}", daily("any agent", 5)),
+		},
+	})
+	for route, limit := range map[string]int64{
+		"GET /":               1,
+		"GET /v1/agents":      2,
+		"GET /v1/agents/7":    3,
+		"HEAD /v1/agents/7":   3,
+		"GET /v1/agents/me":   4,
+		"POST /v1/agents/7":   5,
+		"GET /v1/agents/7/x":  2,
+		"GET /v1//agents/7":   3, // the mux redirects there
+		"GET /v1/agents/%37":  3,
+		"GET /v1/x/../agents": 2,
+	} {
+		a := s.send(request{client: s.client(), route: route})
+		assert.Equal(t, limit, number(t, a, "X-RateLimit-Limit"), route)
+	}
+}

@@ -1,0 +1,139 @@
+package middlewaretest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/middleware"
+)
+
+// service is an auth service on several nodes that share their budgets.
+type service struct {
+	t        *testing.T
+	nodes    []http.Handler
+	turn     atomic.Int64 // requests so far; the next one goes to node turn modulo nodes
+	clientID atomic.Int64 // clients so far
+}
+
+// newService puts a middleware with the policy and the same handlers behind each limiter.
+func newService(t *testing.T, limiters []middleware.Limiter, p middleware.Policy) *service {
+	t.Helper()
+	require.NotEmpty(t, limiters)
+	s := &service{t: t}
+	for _, l := range limiters {
+		m, err := middleware.New(l, p)
+		require.NoError(t, err)
+		s.nodes = append(s.nodes, recoverer(m.Wrap(app())))
+	}
+	return s
+}
+
+// app answers in each of the ways that the contract speaks of.
+func app() http.Handler {
+	mux := http.NewServeMux()
+	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }
+	for _, p := range []string{
+		"POST /v1/authorize", "POST /v1/token", "POST /v1/token/refresh", "GET /v1/agents",
+		"GET /v1/agents/{id}", "GET /health", "GET /.well-known/jwks.json", "POST /v1/tokens/verify",
+	} {
+		mux.HandleFunc(p, ok)
+	}
+	mux.HandleFunc("GET /status/{code}", func(w http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.PathValue("code"))
+		w.WriteHeader(code)
+	})
+	mux.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic("handler") })
+	return mux
+}
+
+// recoverer is the outer handler that most services have.
+func recoverer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if recover() != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// request is one request of a client.
+type request struct {
+	client string // IP address
+	route  string // method and path
+	header map[string]string
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends a request to the next node. It is safe for concurrent use.
+func (s *service) send(q request) answer {
+	method, path, _ := strings.Cut(q.route, " ")
+	r := httptest.NewRequest(method, path, nil)
+	r.RemoteAddr = q.client + ":40000"
+	for k, v := range q.header {
+		r.Header.Set(k, v)
+	}
+	w := httptest.NewRecorder()
+	n := int(s.turn.Add(1)) % len(s.nodes)
+	s.nodes[n].ServeHTTP(w, r)
+	return answer{w.Code, w.Result().Header, w.Body.String()}
+}
+
+// client is an address that no request came from yet.
+func (s *service) client() string {
+	n := s.clientID.Add(1)
+	return fmt.Sprintf("198.18.%d.%d", n/250, 1+n%250)
+}
+
+// settled is a new client whose window for the route will not turn for a while, so that
+// a count cannot be cut in two by the clock. One request of its budget is used.
+func (s *service) settled(route string) string {
+	const while = 20 // seconds
+	for range 100 {
+		c := s.client()
+		a := s.send(request{client: c, route: route})
+		reset, err := strconv.ParseInt(a.header.Get("X-RateLimit-Reset"), 10, 64)
+		require.NoError(s.t, err, "X-RateLimit-Reset of %s: %v", route, a.header)
+		if reset-time.Now().Unix() > while {
+			return c
+		}
+	}
+	require.FailNow(s.t, "no client has a window with time left")
+	return ""
+}
+
+// limitHeaders lists those of h's names that speak of limits.
+func limitHeaders(h http.Header) []string {
+	var names []string
+	for name := range h {
+		if strings.Contains(strings.ToLower(name), "ratelimit") || name == "Retry-After" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// number is a header that must be a whole number.
+func number(t *testing.T, a answer, name string) int64 {
+	t.Helper()
+	require.Len(t, a.header.Values(name), 1, "%s of %v", name, a.header)
+	n, err := strconv.ParseInt(a.header.Get(name), 10, 64)
+	require.NoError(t, err, name)
+	return n
+}

@@ -1,0 +1,168 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Policy says what is limited, by how much, and what the client is told. It is a
+// value: [New] and [Middleware.Swap] check and copy it, later changes have no effect.
+//
+// The zero Policy limits nothing and is refused: what protects a service should not
+// be empty by accident.
+type Policy struct {
+	// Default holds the rules of every request that no route matches: one budget per
+	// rule and subject for all those routes together. Usually it is one rule. Empty
+	// means that such requests are not limited.
+	Default []Rule
+	// Routes replace Default for the requests that they match.
+	Routes []Route
+	// Always holds rules that are stacked upon Default and upon every route that is
+	// not exempt, such as one budget for the whole service.
+	Always []Rule
+
+	// Address says whose address a request counts as; the zero value is the socket's
+	// peer, IPv6 by /64.
+	Address Address
+	// Claims looks up a claim of the authenticated caller, such as "sub" of a verified
+	// token that an outer handler left in the context. Keys made by [Claim] need it.
+	Claims func(ctx context.Context, name string) (value string, ok bool)
+
+	// Dialects are the header sets to send; 0 means XRateLimit.
+	Dialects Dialect
+	// ExposeHeaders names the limit headers in Access-Control-Expose-Headers, so that
+	// scripts in a browser may read them. A handler that sets this header itself wins.
+	ExposeHeaders bool
+	// HideDegraded leaves out X-RateLimit-Degraded, which otherwise says "true" on an
+	// answer that was given without the budget's owner.
+	HideDegraded bool
+	// KeepHeaders sets the limit headers again just before the response begins. It
+	// is for handlers that rewrite the header map, and costs a wrapped ResponseWriter.
+	KeepHeaders bool
+	// EchoRequestID sends the request's id back on every limited response, not only
+	// on those that this package writes.
+	EchoRequestID bool
+	// Problem answers in application/problem+json (RFC 9457) instead of the contract's JSON.
+	Problem bool
+	// Respond writes a refusal in the place of the built-in bodies. The limit headers,
+	// Retry-After, Cache-Control and X-Request-Id are already set.
+	Respond func(w http.ResponseWriter, r *http.Request, refusal Refusal)
+	// RequestID names the request in refusals; empty or insane (see [Refusal]) falls
+	// back to the request's X-Request-Id, then to a new UUID.
+	RequestID func(r *http.Request) string
+
+	// Shadow turns every rule into a shadow rule.
+	Shadow bool
+	// Skip lets a request pass as if its route were exempt.
+	Skip func(r *http.Request) bool
+	// OnDecision hears of every decision, on the request's goroutine after the headers
+	// are set: it should be quick. A panic in it is swallowed and counted ([Stats]).
+	OnDecision func(Event)
+	// RevealKeys puts the raw subject into the Event. Without it no address, token or
+	// user name leaves this package.
+	RevealKeys bool
+
+	// Mux, if set, is the mux behind the middleware: a route whose pattern no request
+	// to that mux can match is then refused as unknown, so that a misspelt route
+	// cannot stay unlimited.
+	Mux *http.ServeMux
+	// Now is the wall clock that X-RateLimit-Reset is printed by; nil means time.Now.
+	// No decision depends on it.
+	Now func() time.Time
+}
+
+// Route gives the requests that match one of its patterns rules of their own.
+type Route struct {
+	// Patterns are those of [http.ServeMux], such as "POST /v1/token" or
+	// "example.com/v1/agents/{id}"; of several that match, the most specific wins. The
+	// patterns of one route share its budgets.
+	Patterns []string
+	// Rules replace the default; several are stacked.
+	Rules []Rule
+	// Exempt routes have no rules: never limited, and they carry no limit header.
+	Exempt bool
+}
+
+// On is a route of one pattern.
+func On(pattern string, rules ...Rule) Route {
+	return Route{Patterns: []string{pattern}, Rules: rules}
+}
+
+// Exempt is a route that is never limited.
+func Exempt(patterns ...string) Route {
+	return Route{Patterns: patterns, Exempt: true}
+}
+
+// Rule is one budget per subject.
+type Rule struct {
+	// Name is unique in the policy, printable ASCII of at most 64 bytes. It is part of
+	// the budget's key: a renamed rule starts afresh, a moved one does not.
+	Name string
+	// Limit is the budget.
+	Limit limiter.Limit
+	// Plan and Plans let the limit depend on the request: where Plan finds a name that
+	// Plans has, that limit counts instead. The budget stays the same one, so whoever
+	// changes plans keeps what is already spent. Read a plan only from what the
+	// client cannot forge.
+	Plan  Key
+	Plans map[string]limiter.Limit
+	// Key finds the subject; the zero Key is the client's address, [ClientIP].
+	Key Key
+	// Absent says what happens where Key finds nothing.
+	Absent Absent
+	// Cost is what a request takes; 0 means 1.
+	Cost int64
+	// CostOf, if set, is the cost by request. 0 takes nothing and always passes. Below
+	// 0 counts as 1. More than the limit can ever admit counts as all of it.
+	CostOf func(r *http.Request) int64
+	// Count says which responses count, by status; nil means all. The cost is taken
+	// before the handler runs and given back after it if Count says false, so
+	// requests in flight together cannot exceed the limit. A handler that panics
+	// before it answers counts as 500.
+	Count func(status int) bool
+	// Shadow decides, counts and reports, but never denies and shows no headers.
+	Shadow bool
+	// Outage says what happens when the limiter cannot decide properly.
+	Outage Outage
+}
+
+// Absent is what to do with a request in which a rule's key finds no subject.
+type Absent uint8
+
+const (
+	// AbsentShared puts all such requests on one budget.
+	AbsentShared Absent = iota
+	// AbsentDeny refuses them with 403: no wait makes them acceptable.
+	AbsentDeny
+)
+
+// Outage is what to do with an answer that is degraded, or with none at all.
+type Outage uint8
+
+const (
+	// OutageLocal uses a degraded decision, which keeps the bound that the limiter
+	// documents. Without any decision the request passes, and is counted in [Stats]
+	// as FailedOpen: a limiter must not take the service down with it.
+	OutageLocal Outage = iota
+	// OutageOpen lets the request pass.
+	OutageOpen
+	// OutageClosed refuses the request with 503.
+	OutageClosed
+)
+
+// CountFailures is a [Rule].Count by which only responses of 400 and above count.
+func CountFailures(status int) bool { return status >= 400 }
+
+// CountStatuses is a [Rule].Count by which only the given statuses count.
+func CountStatuses(statuses ...int) func(status int) bool {
+	var counted [1000]bool
+	for _, s := range statuses {
+		if s >= 0 && s < len(counted) {
+			counted[s] = true
+		}
+	}
+	return func(status int) bool { return status >= 0 && status < len(counted) && counted[status] }
+}

@@ -1,0 +1,115 @@
+package policyfile
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/weir-go/weir/middleware"
+)
+
+// policy reads the whole file.
+func (d *decoder) policy(root ast.Node) middleware.Policy {
+	m := d.mapping("", root)
+	b := d.options.Base
+	p := middleware.Policy{
+		Claims: b.Claims, Respond: b.Respond, RequestID: b.RequestID, Skip: b.Skip,
+		OnDecision: b.OnDecision, RevealKeys: b.RevealKeys, Mux: b.Mux, Now: b.Now,
+
+		Default:       d.rules("default", m.list("default")),
+		Always:        d.rules("always", m.list("always")),
+		Dialects:      d.dialects(m),
+		ExposeHeaders: m.flag("exposeHeaders"),
+		HideDegraded:  m.flag("hideDegraded"),
+		KeepHeaders:   m.flag("keepHeaders"),
+		EchoRequestID: m.flag("echoRequestId"),
+		Problem:       m.flag("problem"),
+		Shadow:        m.flag("shadow"),
+	}
+	for i, n := range m.list("routes") {
+		p.Routes = append(p.Routes, d.route(fmt.Sprintf("routes[%d]", i), n))
+	}
+	if n := m.get("address"); n != nil {
+		p.Address = d.address(n)
+	}
+	m.get("$schema") // editors put it there
+	m.done()
+	return p
+}
+
+// dialects reads the list of header forms.
+func (d *decoder) dialects(m *mapping) middleware.Dialect {
+	words := map[string]middleware.Dialect{
+		"x-ratelimit":         middleware.XRateLimit,
+		"x-ratelimit-seconds": middleware.XRateLimitSeconds,
+		"ietf":                middleware.IETF,
+		"none":                middleware.NoHeaders,
+	}
+	var sum middleware.Dialect
+	for i, n := range m.list("headers") {
+		path := fmt.Sprintf("headers[%d]", i)
+		word, ok := words[d.text(path, n)]
+		if !ok {
+			d.fail(path, n, "is not one of "+wordList(words))
+		}
+		sum |= word
+	}
+	return sum
+}
+
+// address reads whose address counts.
+func (d *decoder) address(n ast.Node) middleware.Address {
+	m := d.mapping("address", n)
+	a := middleware.Address{
+		Source: choice(m, "source", middleware.XForwardedFor, map[string]middleware.Source{
+			"x-forwarded-for": middleware.XForwardedFor,
+			"forwarded":       middleware.Forwarded,
+		}),
+		Hops:       int(m.number("hops")),
+		IPv6Prefix: int(m.number("ipv6Prefix")),
+	}
+	for i, n := range m.list("trusted") {
+		path := fmt.Sprintf("address.trusted[%d]", i)
+		d.lines[path] = line(n)
+		text := d.text(path, n)
+		p, err := netip.ParsePrefix(text)
+		if a, e := netip.ParseAddr(text); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil // one proxy
+		}
+		if err != nil {
+			d.fail(path, n, "is neither a network such as 10.0.0.0/8 nor an address")
+		}
+		a.Trusted = append(a.Trusted, p)
+	}
+	m.done()
+	return a
+}
+
+// route reads one route.
+func (d *decoder) route(path string, n ast.Node) middleware.Route {
+	m := d.mapping(path, n)
+	var r middleware.Route
+	m.require("pattern")
+	switch n := m.get("pattern").(type) {
+	case *ast.SequenceNode:
+		for _, one := range d.list(m.at("pattern"), n) {
+			r.Patterns = append(r.Patterns, d.text(m.at("pattern"), one))
+		}
+	default:
+		r.Patterns = []string{d.text(m.at("pattern"), n)}
+	}
+	r.Exempt = m.flag("exempt")
+	r.Rules = d.rules(m.at("rules"), m.list("rules"))
+	m.done()
+	return r
+}
+
+// rules reads a list of rules.
+func (d *decoder) rules(path string, nodes []ast.Node) []middleware.Rule {
+	rules := make([]middleware.Rule, 0, len(nodes))
+	for i, n := range nodes {
+		rules = append(rules, d.rule(fmt.Sprintf("%s[%d]", path, i), n))
+	}
+	return rules
+}

@@ -1,0 +1,194 @@
+package policyfile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/middleware"
+)
+
+// rule reads one rule.
+func (d *decoder) rule(path string, n ast.Node) middleware.Rule {
+	m := d.mapping(path, n)
+	m.require("name", "quota", "window")
+	r := middleware.Rule{
+		Name:  m.text("name"),
+		Limit: d.limit(m, limiter.Limit{}),
+		Absent: choice(m, "absent", middleware.AbsentShared, map[string]middleware.Absent{
+			"shared": middleware.AbsentShared,
+			"deny":   middleware.AbsentDeny,
+		}),
+		Outage: choice(m, "outage", middleware.OutageLocal, map[string]middleware.Outage{
+			"local":  middleware.OutageLocal,
+			"open":   middleware.OutageOpen,
+			"closed": middleware.OutageClosed,
+		}),
+		Shadow: m.flag("shadow"),
+		Count:  d.count(m),
+	}
+	if n := m.get("key"); n != nil {
+		r.Key = d.key(m.at("key"), n)
+	}
+	if n := m.get("plan"); n != nil {
+		r.Plan = d.key(m.at("plan"), n)
+	}
+	if n := m.get("plans"); n != nil {
+		r.Plans = d.plans(m.at("plans"), n, r.Limit)
+	}
+	d.cost(m, &r)
+	m.done()
+	return r
+}
+
+// limit reads the fields of a limit; absent ones are those of base.
+func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
+	l := limiter.Limit{
+		Quota:  m.number("quota"),
+		Window: m.duration("window", base.Window),
+		Burst:  base.Burst,
+		Algorithm: choice(m, "algorithm", base.Algorithm, map[string]limiter.Algorithm{
+			limiter.FixedWindow.String():   limiter.FixedWindow,
+			limiter.SlidingWindow.String(): limiter.SlidingWindow,
+			limiter.TokenBucket.String():   limiter.TokenBucket,
+		}),
+		Split: choice(m, "split", base.Split, map[string]limiter.Split{
+			limiter.SplitDefault.String(): limiter.SplitDefault,
+			limiter.SplitFull.String():    limiter.SplitFull,
+			limiter.SplitShare.String():   limiter.SplitShare,
+			limiter.SplitQuorum.String():  limiter.SplitQuorum,
+		}),
+	}
+	if n := m.get("burst"); n != nil {
+		if l.Burst = d.number(m.at("burst"), n); l.Burst < 1 {
+			d.fail(m.at("burst"), n, "is not at least 1")
+		}
+	}
+	return l
+}
+
+// plans reads limits by the plan's name. Each says its quota; the rest is the rule's
+// unless it says otherwise.
+func (d *decoder) plans(path string, n ast.Node, base limiter.Limit) map[string]limiter.Limit {
+	names := d.mapping(path, n)
+	plans := make(map[string]limiter.Limit, len(names.fields))
+	for _, name := range slices.Sorted(maps.Keys(names.fields)) {
+		m := d.mapping(names.at(name), names.get(name))
+		m.require("quota")
+		plans[name] = d.limit(m, base)
+		m.done()
+	}
+	if len(plans) == 0 {
+		d.fail(path, n, "is empty")
+	}
+	return plans
+}
+
+// cost reads a number, or {custom: NAME}.
+func (d *decoder) cost(m *mapping, r *middleware.Rule) {
+	n, path := m.get("cost"), m.at("cost")
+	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+		if r.Cost = d.number(path, n); n != nil && r.Cost < 1 {
+			d.fail(path, n, "is not at least 1")
+		}
+		return
+	}
+	c := d.mapping(path, n)
+	c.require("custom")
+	name := c.text("custom")
+	if r.CostOf = d.options.Costs[name]; r.CostOf == nil {
+		d.fail(c.at("custom"), c.fields["custom"], "is not among the costs of the program")
+	}
+	c.done()
+}
+
+// count reads all, failures, or {statuses: [401, 403]}.
+func (d *decoder) count(m *mapping) func(int) bool {
+	n, path := m.get("count"), m.at("count")
+	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+		switch word := d.text(path, n); word {
+		case "failures":
+			return middleware.CountFailures
+		case "", "all":
+			if n != nil && word == "" {
+				d.fail(path, n, "is not one of all, failures, {statuses: …}")
+			}
+		default:
+			d.fail(path, n, "is not one of all, failures, {statuses: …}")
+		}
+		return nil
+	}
+	c := d.mapping(path, n)
+	c.require("statuses")
+	var statuses []int
+	for i, one := range c.list("statuses") {
+		at := fmt.Sprintf("%s.statuses[%d]", path, i)
+		s := d.number(at, one)
+		if s < 100 || s > 599 {
+			d.fail(at, one, "is not a status within 100 to 599")
+		}
+		statuses = append(statuses, int(s))
+	}
+	c.done()
+	return middleware.CountStatuses(statuses...)
+}
+
+// key reads a word such as client-ip, or a mapping of one kind such as {header: NAME}.
+func (d *decoder) key(path string, n ast.Node) middleware.Key {
+	words := map[string]func() middleware.Key{
+		"client-ip": middleware.ClientIP, "peer-ip": middleware.PeerIP, "bearer": middleware.Bearer,
+		"subject": middleware.Subject, "shared": middleware.Shared,
+	}
+	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+		if word, ok := words[d.text(path, n)]; ok {
+			return word()
+		}
+		d.fail(path, n, "is not one of "+wordList(words)+", or a mapping such as {header: NAME}")
+		return middleware.Key{}
+	}
+	m := d.mapping(path, n)
+	if len(m.fields) != 1 {
+		d.fail(path, n, "is not exactly one kind of key")
+		return middleware.Key{}
+	}
+	k := d.keyKind(m)
+	m.done()
+	return k
+}
+
+// keyKind reads the one field of a key's mapping.
+func (d *decoder) keyKind(m *mapping) middleware.Key {
+	named := map[string]func(string) middleware.Key{
+		"header": middleware.Header, "cookie": middleware.Cookie,
+		"path": middleware.PathValue, "claim": middleware.Claim,
+	}
+	for kind, key := range named {
+		if m.get(kind) != nil {
+			return key(m.text(kind))
+		}
+	}
+	combined := map[string]func(...middleware.Key) middleware.Key{
+		"join": middleware.Join, "first": middleware.FirstOf,
+	}
+	for kind, key := range combined {
+		if m.get(kind) == nil {
+			continue
+		}
+		var parts []middleware.Key
+		for i, part := range m.list(kind) {
+			parts = append(parts, d.key(fmt.Sprintf("%s[%d]", m.at(kind), i), part))
+		}
+		return key(parts...)
+	}
+	if n := m.get("custom"); n != nil {
+		k, ok := d.options.Keys[m.text("custom")]
+		if !ok {
+			d.fail(m.at("custom"), n, "is not among the keys of the program")
+		}
+		return k
+	}
+	return middleware.Key{}
+}

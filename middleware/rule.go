@@ -1,0 +1,128 @@
+package middleware
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// rule is a checked [Rule], bound to a pattern.
+type rule struct {
+	name    string
+	budget  *budget
+	plan    appendSubject
+	plans   map[string]*budget
+	subject appendSubject
+	absent  Absent
+	cost    int64
+	costOf  func(*http.Request) int64
+	count   func(int) bool
+	shadow  bool
+	outage  Outage
+}
+
+// budget is a limit with what its headers always say.
+type budget struct {
+	limit        limiter.Limit
+	capacity     int64
+	capacityText string
+	ietfName     string
+	ietfPolicy   string
+}
+
+// compileRule checks one rule.
+func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
+	c := &rule{
+		name: r.Name, absent: r.Absent, cost: r.Cost, costOf: r.CostOf,
+		count: r.Count, shadow: r.Shadow || p.Shadow, outage: r.Outage,
+	}
+	if c.cost == 0 {
+		c.cost = 1
+	}
+	switch {
+	case r.Cost < 0:
+		return nil, fieldError("cost", r.Cost, "is negative")
+	case r.Absent > AbsentDeny:
+		return nil, fieldError("absent", r.Absent, "is unknown")
+	case r.Outage > OutageClosed:
+		return nil, fieldError("outage", r.Outage, "is unknown")
+	}
+	var err error
+	if c.budget, err = newBudget(r.Name, r.Limit, c.cost); err != nil {
+		return nil, err
+	}
+	bd := binding{policy: p, pattern: pattern}
+	if c.subject, err = r.Key.bound(bd); err != nil {
+		return nil, keyError("key", r.Key, err)
+	}
+	if err := c.setPlans(r, bd); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// setPlans checks the plans of a rule.
+func (c *rule) setPlans(r Rule, bd binding) error {
+	if r.Plan.bind == nil {
+		if len(r.Plans) > 0 {
+			return &PolicyError{Path: "plan", Reason: "is missing: without it no plan is ever chosen"}
+		}
+		return nil
+	}
+	if len(r.Plans) == 0 {
+		return &PolicyError{Path: "plans", Reason: "is missing: plan chooses one of them"}
+	}
+	var err error
+	if c.plan, err = r.Plan.bound(bd); err != nil {
+		return keyError("plan", r.Plan, err)
+	}
+	c.plans = make(map[string]*budget, len(r.Plans))
+	for _, name := range slices.Sorted(maps.Keys(r.Plans)) { // sorted: one error, always the same
+		if c.plans[name], err = newBudget(r.Name, r.Plans[name], c.cost); err != nil {
+			return within("plans."+name, err)
+		}
+	}
+	return nil
+}
+
+// keyError names the key that is wrong; a field of its own stays the path.
+func keyError(field string, k Key, err error) *PolicyError {
+	e := within(field, err)
+	if e.Value == "" {
+		e.Value = k.String() + ":"
+	}
+	return e
+}
+
+// newBudget checks a limit and prepares its texts.
+func newBudget(name string, l limiter.Limit, cost int64) (*budget, error) {
+	if err := l.Validate(); err != nil {
+		return nil, limitError(err)
+	}
+	b := &budget{limit: l, capacity: l.Capacity()}
+	if cost > b.capacity {
+		return nil, fieldError("cost", cost, fmt.Sprintf("can never fit into a limit of %d", b.capacity))
+	}
+	b.capacityText = strconv.FormatInt(b.capacity, 10)
+	item := appendString(nil, name)
+	b.ietfName = string(item)
+	item = appendParam(item, "q", l.Quota)
+	b.ietfPolicy = string(appendParam(item, "w", seconds(l.Window)))
+	return b, nil
+}
+
+// limitError turns the limiter's "invalid limit: Quota 0 is not …" into the same with
+// the field apart, so that a policy file's line can be found.
+func limitError(err error) *PolicyError {
+	_, text, _ := strings.Cut(err.Error(), limiter.ErrLimit.Error()+": ")
+	words := strings.SplitN(text, " ", 3)
+	if len(words) < 3 {
+		return &PolicyError{Path: "limit", Reason: err.Error()}
+	}
+	return &PolicyError{Path: strings.ToLower(words[0]), Value: words[1], Reason: words[2]}
+}
