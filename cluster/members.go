@@ -62,11 +62,16 @@ func (m *members) left(name string, origin limiter.Origin) {
 	}
 }
 
-// knows says whether a process is a living member.
-func (m *members) knows(name string, origin limiter.Origin) bool {
+// get is a member by its name, or nil. It must not be changed.
+func (m *members) get(name string) *member {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	x := m.byName[name]
+	return m.byName[name]
+}
+
+// knows says whether a process is a living member.
+func (m *members) knows(name string, origin limiter.Origin) bool {
+	x := m.get(name)
 	return x != nil && x.live && x.origin == origin
 }
 

@@ -250,8 +250,8 @@ func (n *Node) drain(ctx context.Context) error {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if v := n.view.Load(); v.self < 0 && n.drained() || len(v.all) == 0 {
-			return nil
+		if v := n.view.Load(); v.self < 0 && n.drained() || len(v.table.Members()) == 1 && v.self == 0 {
+			return nil // or nobody stays to whom it could go
 		}
 		n.kick(n.flush)
 		select {

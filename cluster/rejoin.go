@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -85,6 +86,11 @@ func (n *Node) joinMissing(ctx context.Context) {
 	}
 	slices.Sort(targets)
 	targets = slices.DeleteFunc(slices.Compact(targets), func(a string) bool { return live[a] })
+	n.mu.Lock()
+	maps.DeleteFunc(n.unjoined, func(a string, _ bool) bool {
+		return !slices.Contains(targets, a) && !slices.Contains(n.cfg.Join, a)
+	})
+	n.mu.Unlock()
 
 	token := make(chan struct{}, joinAtOnce)
 	var wg sync.WaitGroup

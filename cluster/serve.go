@@ -18,16 +18,14 @@ import (
 type server struct{ n *Node }
 
 const (
-	passingMax = 2048                  // requests being passed on at a time
-	lateAfter  = 50 * time.Millisecond // past its deadline, for clocks that differ a little
+	passingMax = 2048        // requests being passed on at a time
+	lateAfter  = time.Second // past its deadline; clocks may differ by a part of that
 )
 
 // session is what is known of the peer at the other end of a connection.
 type session struct {
-	name   string
-	origin limiter.Origin
-	addr   string
-	call   takeCall // for reuse: the connection serves one request at a time
+	hello
+	call takeCall // for reuse: the connection serves one request at a time
 }
 
 // Hello refuses nodes of another ring scheme.
@@ -42,12 +40,26 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
-	return &session{name: h.name, origin: h.origin, addr: h.addr}, s.n.hello().encode(), nil
+	return &session{hello: h}, s.n.hello().encode(), nil
+}
+
+// stranger says whether a living node at another address has the peer's name. Until
+// that one is gone, the peer may read the clock, and nothing else.
+func (n *Node) stranger(h hello) bool {
+	m := n.members.get(h.name)
+	return m != nil && m.live && m.addr != h.addr && m.origin != h.origin
 }
 
 // Serve answers one request.
 func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
 	n, from := s.n, t.Value().(*session)
+	switch kind {
+	case kindTake, kindGive, kindTime:
+	default:
+		if n.stranger(from.hello) {
+			return buf, true, fmt.Errorf("cluster: another node is named %q", from.name)
+		}
+	}
 	switch kind {
 	case kindTake, kindGive:
 		c := &from.call

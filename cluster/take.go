@@ -128,10 +128,8 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 		if ok, err := r.ask(holder, flags, n.cfg.CallTimeout); ok || err != nil {
 			return c.d, err
 		}
-		if passing {
-			if w := n.pendingOf(part); w != nil {
-				w.await(ctx, end)
-			}
+		if w := n.pendingOf(part); w != nil && c.outcome == notHolder {
+			w.await(ctx, end) // on its way from somebody else
 		}
 		if d, ok := r.here(); ok { // it may have become ours meanwhile
 			return d, ctx.Err()
@@ -199,7 +197,7 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 	if deadline.After(r.end) {
 		deadline = r.end
 	}
-	r.c.flags = flags
+	r.c.flags, r.c.outcome = flags, unreachable
 	switch err := r.n.ask(r.ctx, p, deadline, r.kind, r.c); {
 	case err == nil:
 		return r.c.outcome == decided, nil

@@ -107,3 +107,15 @@ func TestPhasesDiffer(t *testing.T) {
 		require.InDelta(t, keys/10, n, 200, "tenth %d of the minute", i)
 	}
 }
+
+// A window's start is in it, and the instant before is not.
+func TestWindowStart(t *testing.T) {
+	id := ID{Hi: mix(1)}
+	for _, l := range []Limit{Per(1, w5), sliding(1, time.Minute)} {
+		start := WindowStart(id, &l, t3)
+		require.Equal(t, windowEnd(id, int64(l.Window), t3), windowEnd(id, int64(l.Window), start))
+		require.Equal(t, start, windowEnd(id, int64(l.Window), start-1))
+	}
+	l := bucket(1, w5, 0)
+	require.Equal(t, t3-int64(w5), WindowStart(id, &l, t3))
+}

@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// startNodes starts a cluster on loopback sockets and waits until it is whole.
+func startNodes(t testing.TB, n int, change func(*Config)) []*Node {
+	t.Helper()
+	var nodes []*Node
+	for i := range n {
+		cfg := Config{Name: fmt.Sprintf("node%d", i), Logger: slog.New(slog.DiscardHandler), CallTimeout: time.Second}
+		for _, other := range nodes {
+			cfg.Join = append(cfg.Join, other.Addr())
+		}
+		if change != nil {
+			change(&cfg)
+		}
+		node, err := Start(context.Background(), cfg)
+		require.NoError(t, err)
+		t.Cleanup(node.Close)
+		nodes = append(nodes, node)
+	}
+	require.Eventually(t, func() bool {
+		holding := 0
+		for _, node := range nodes {
+			s := node.Stats()
+			if s.Live != n || !node.Ready() {
+				return false
+			}
+			holding += s.Holding
+		}
+		return holding == Partitions
+	}, 20*time.Second, 5*time.Millisecond)
+	return nodes
+}
+
+// foreignKey is a key that another node than n holds.
+func foreignKey(n *Node, l limiter.Limit, not int) string {
+	for i := 0; ; i++ {
+		key := fmt.Sprintf("key%d", i)
+		if !n.ledger.Held().Has(n.hasher.ID(key, l).Partition()) {
+			if not--; not < 0 {
+				return key
+			}
+		}
+	}
+}
+
+func BenchmarkTakeForwarded(b *testing.B) {
+	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	for _, secret := range []string{"", "0123456789abcdef"} {
+		nodes := startNodes(b, 2, func(c *Config) { c.Secret = []byte(secret) })
+		for _, callers := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("tls=%v/callers=%d", secret != "", callers), func(b *testing.B) {
+				keys := make([]string, callers)
+				for i := range keys {
+					keys[i] = foreignKey(nodes[0], l, i)
+				}
+				b.ReportAllocs()
+				b.ResetTimer()
+				var left atomic.Int64
+				left.Store(int64(b.N))
+				var wg sync.WaitGroup
+				for i := range callers {
+					wg.Go(func() {
+						for left.Add(-1) >= 0 {
+							if d, err := nodes[0].Take(context.Background(), keys[i], l, 1); err != nil || d.Degraded {
+								b.Error(d, err)
+								return
+							}
+						}
+					})
+				}
+				wg.Wait()
+			})
+		}
+	}
+}
+
+func BenchmarkTakeHeld(b *testing.B) {
+	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	n := startNodes(b, 1, nil)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := n.Take(context.Background(), "key", l, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

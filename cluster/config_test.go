@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+func TestBadConfig(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want string // the field and its value
+	}{
+		{Config{Name: strings.Repeat("n", 129)}, `Name "nnn`},
+		{Config{Label: strings.Repeat("l", 65)}, `Label "lll`},
+		{Config{Secret: []byte("short")}, "Secret of 5 bytes"},
+		{Config{MaxKeys: -1}, "MaxKeys -1"},
+		{Config{Replicas: 3}, "Replicas 3"},
+		{Config{Split: 9}, "Split Split(9)"},
+		{Config{ExpectedNodes: -2}, "ExpectedNodes -2"},
+		{Config{ForgetAfter: -time.Second}, "ForgetAfter -1s"},
+		{Config{CallTimeout: time.Microsecond}, "CallTimeout 1µs"},
+		{Config{FlushInterval: time.Hour}, "FlushInterval 1h0m0s"},
+		{Config{Bind: "localhost"}, `Bind "localhost"`},
+		{Config{Bind: "0.0.0.0:0"}, `Bind "0.0.0.0:0" is not a loopback address`},
+		{Config{Bind: "192.0.2.1:7946"}, `Bind "192.0.2.1:7946" is not a loopback address`},
+		{Config{Advertise: "example.com:1"}, `Advertise "example.com:1"`},
+		{Config{Advertise: "0.0.0.0:1"}, `Advertise "0.0.0.0:1"`},
+		{Config{Join: []string{"127.0.0.1:7946", "nohost"}}, `Join "nohost"`},
+		{Config{Join: []string{"host:0"}}, `Join "host:0"`},
+	} {
+		c.cfg.Logger = slog.New(slog.DiscardHandler)
+		_, err := Start(context.Background(), c.cfg)
+		require.ErrorIs(t, err, ErrConfig)
+		require.ErrorContains(t, err, c.want)
+		require.NotContains(t, err.Error(), "short", "a secret in an error")
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	_, err = Start(context.Background(), Config{Bind: ln.Addr().String(), Logger: slog.New(slog.DiscardHandler)})
+	require.ErrorContains(t, err, ln.Addr().String())
+	require.ErrorContains(t, err, "address already in use")
+}
+
+func TestBadArguments(t *testing.T) {
+	n := startNodes(t, 1, nil)[0]
+	ctx, l := t.Context(), limiter.Per(10, time.Minute)
+	_, err := n.Take(ctx, "", l, 1)
+	require.ErrorIs(t, err, limiter.ErrKey)
+	_, err = n.Take(ctx, "k", limiter.Per(0, time.Minute), 1)
+	require.ErrorIs(t, err, limiter.ErrLimit)
+	_, err = n.Take(ctx, "k", l, -1)
+	require.ErrorIs(t, err, limiter.ErrCost)
+	require.ErrorIs(t, n.Give(ctx, "k", l, 11), limiter.ErrCost)
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = n.Take(cancelled, "k", l, 1)
+	require.ErrorIs(t, err, context.Canceled)
+	n.Close()
+	_, err = n.Take(ctx, "k", l, 1)
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorIs(t, n.Give(ctx, "k", l, 1), ErrClosed)
+	require.ErrorIs(t, n.Leave(ctx), ErrClosed)
+	n.Close() // twice
+}
+
+// A node without configuration is alone, and works.
+func TestZeroConfig(t *testing.T) {
+	n, err := Start(t.Context(), Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer n.Close()
+	require.True(t, n.Ready())
+	for i := range 12 {
+		d, err := n.Take(t.Context(), "k", limiter.Per(10, time.Hour), 1)
+		require.NoError(t, err)
+		require.Equal(t, i < 10, d.Allowed)
+		require.False(t, d.Degraded)
+	}
+	require.NoError(t, n.Give(t.Context(), "k", limiter.Per(10, time.Hour), 4))
+	d, err := n.Take(t.Context(), "k", limiter.Per(10, time.Hour), 0)
+	require.NoError(t, err)
+	require.Equal(t, int64(4), d.Remaining)
+	require.NoError(t, n.Leave(t.Context()))
+}

@@ -1,0 +1,132 @@
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Takes from all nodes at once, over real sockets, plain and with a secret.
+func TestThreeNodesShareOneBudget(t *testing.T) {
+	for _, secret := range []string{"", "a secret of sixteen bytes or more"} {
+		nodes := startNodes(t, 3, func(c *Config) { c.Secret = []byte(secret) })
+		for _, l := range []limiter.Limit{
+			limiter.Per(100, time.Hour),
+			{Quota: 100, Window: time.Hour, Algorithm: limiter.SlidingWindow},
+			{Quota: 100, Window: time.Hour, Algorithm: limiter.TokenBucket},
+		} {
+			for _, key := range []string{"a", "b", "c"} {
+				admitted := takeFromAll(t, nodes, key, l, 300)
+				require.Equal(t, 100, admitted, "key %s of %v", key, l.Algorithm)
+			}
+		}
+	}
+}
+
+func takeFromAll(t *testing.T, nodes []*Node, key string, l limiter.Limit, takes int) (admitted int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range takes {
+		wg.Go(func() {
+			d, err := nodes[i%len(nodes)].Take(context.Background(), key, l, 1)
+			mu.Lock()
+			defer mu.Unlock()
+			require.NoError(t, err)
+			require.False(t, d.Degraded)
+			if d.Allowed {
+				admitted++
+			}
+		})
+	}
+	wg.Wait()
+	return admitted
+}
+
+// What a node costs must not grow with what it does: all goroutines end with it.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	nodes := startNodes(t, 3, nil)
+	takeFromAll(t, nodes, "k", limiter.Per(10, time.Hour), 50)
+	require.NoError(t, nodes[0].Leave(t.Context()))
+	nodes[1].Close()
+	require.NoError(t, nodes[2].Leave(t.Context()))
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before }, 10*time.Second, 10*time.Millisecond,
+		"%d goroutines before", before)
+}
+
+// The reference path of a cluster allocates nothing, on both sides together.
+func TestTakeAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	nodes := startNodes(t, 2, nil)
+	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	foreign := foreignKey(nodes[0], l, 0)
+	own := foreignKey(nodes[1], l, 0)
+	for name, key := range map[string]string{"forwarded": foreign, "held": own} {
+		take := func() {
+			if _, err := nodes[0].Take(context.Background(), key, l, 1); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 100 {
+			take()
+		}
+		// Gossip and flushes allocate beside it, now and then.
+		require.Less(t, testing.AllocsPerRun(5000, take), 0.2, name)
+	}
+}
+
+// Who has another secret neither joins nor gets an answer.
+func TestAnotherSecret(t *testing.T) {
+	nodes := startNodes(t, 1, func(c *Config) { c.Secret = []byte("a secret of sixteen bytes or more") })
+	for _, secret := range []string{"another secret of sixteen bytes", ""} {
+		var log lockedBuilder
+		n, err := Start(t.Context(), Config{Name: "other", Secret: []byte(secret), Join: []string{nodes[0].Addr()},
+			Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.Equal(t, 1, n.Stats().Live)
+		require.Contains(t, log.String(), "cannot join yet")
+		p := n.dial("", nodes[0].Addr())
+		require.Error(t, p.Call(t.Context(), time.Now().Add(time.Second), kindTime, &timeCall{}))
+		p.Close()
+		require.NotContains(t, log.String(), "a secret of")
+		n.Close()
+	}
+	require.Equal(t, 1, nodes[0].Stats().Live)
+}
+
+func TestUnresolvableJoinIsTriedForEver(t *testing.T) {
+	var log lockedBuilder
+	n, err := Start(t.Context(), Config{Join: []string{"no-such-host.invalid:7946"}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, err)
+	defer n.Close()
+	require.True(t, n.Ready(), "alone it serves")
+	require.Contains(t, log.String(), "no-such-host.invalid:7946")
+	require.Contains(t, log.String(), "trying again for ever")
+}
+
+type lockedBuilder struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuilder) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
