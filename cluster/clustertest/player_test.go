@@ -1,0 +1,318 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/limiter"
+)
+
+// lab is what a schedule is played on: a cluster, or an imitation of one with a known
+// fault, by which the oracle itself is tested.
+type lab interface {
+	Split(sides ...[]int)
+	Heal()
+	Cut(a, b int)
+	Kill(i int)
+	Crash(i int)
+	Restart(i int)
+	Leave(i int) error
+	Add() int
+	Pause(i int)
+	Resume(i int)
+	Skew(i int, d time.Duration)
+	Whole(nodes ...int) bool
+	Running() []int
+
+	wires(latency time.Duration, loss float64)
+	taker(i int) taker
+}
+
+// taker is a node as its callers see it.
+type taker interface {
+	Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error)
+	Give(ctx context.Context, key string, l limiter.Limit, cost int64) error
+}
+
+// clusterLab is the real thing.
+type clusterLab struct{ *Cluster }
+
+func (c clusterLab) taker(i int) taker { return c.Node(i) }
+
+func (c clusterLab) wires(latency time.Duration, loss float64) {
+	c.Net.Set(func(o *simnet.Options) { o.Latency, o.Loss = latency, loss })
+}
+
+// history is what the oracle knows: every request and every fault, but nothing of
+// what the nodes think.
+type history struct {
+	s      *schedule
+	mu     sync.Mutex // guards takes and gives
+	takes  []*take
+	gives  []*take
+	events []event
+	starts []lifetime // of each process
+	failed string     // what ended the run early
+}
+
+// take is one request, or one refund.
+type take struct {
+	node, budget int
+	cost         int64
+	from, to     time.Time
+	d            limiter.Decision
+	err          error
+	look         bool
+	orphan       bool // its node was killed or paused before it had answered
+	at           step // for reports: during which step it began
+}
+
+// event is one step as it happened.
+type event struct {
+	step
+	from, to time.Time
+}
+
+// lifetime is one process.
+type lifetime struct {
+	node     int
+	from, to time.Time // to is zero while it lives
+}
+
+// player plays a schedule.
+type player struct {
+	lab lab
+	s   *schedule
+	h   *history
+	wg  sync.WaitGroup
+
+	mu   sync.Mutex
+	live []taker // by node; nil where callers cannot ask it
+	skew []time.Duration
+	now  step
+}
+
+const (
+	settleTime = 400 * time.Millisecond // for what is due after the last change to be shipped
+	clockTime  = 20 * time.Second       // for clocks to agree again after one jumped
+	callMax    = 150 * time.Millisecond // CallTimeout and half as much again
+	grain      = 2 * time.Millisecond
+)
+
+// play plays a schedule from beginning to end and returns what was seen.
+func play(s *schedule, l lab) *history {
+	p := &player{lab: l, s: s, h: &history{s: s}}
+	for i, d := range s.skews {
+		p.skew = append(p.skew, d)
+		p.started(i)
+	}
+	for _, x := range s.steps {
+		p.mu.Lock()
+		p.now = x
+		p.mu.Unlock()
+		e := event{step: x, from: time.Now()}
+		p.do(x)
+		e.to = time.Now()
+		p.h.events = append(p.h.events, e)
+		if p.h.failed != "" {
+			break
+		}
+		time.Sleep(x.then)
+	}
+	p.wg.Wait()
+	return p.h
+}
+
+func (p *player) do(s step) {
+	switch s.op {
+	case opTraffic:
+		p.traffic(s.load)
+	case opSplit:
+		p.lab.Split(s.sides...)
+	case opHeal:
+		p.lab.Heal()
+	case opCut:
+		p.lab.Cut(s.node, s.other)
+	case opKill:
+		p.stopped(s.node)
+		p.lab.Kill(s.node)
+	case opCrash:
+		p.stopped(s.node)
+		p.lab.Crash(s.node)
+	case opLeave:
+		p.stopped(s.node)
+		p.lab.Leave(s.node)
+	case opRestart:
+		p.lab.Restart(s.node)
+		p.started(s.node)
+	case opJoin:
+		p.skew = append(p.skew, 0)
+		p.started(p.lab.Add())
+	case opPause:
+		p.hide(s.node)
+		p.lab.Pause(s.node)
+	case opResume:
+		p.lab.Resume(s.node)
+		p.show(s.node)
+	case opWires:
+		p.lab.wires(s.by, s.loss)
+	case opJump:
+		p.skew[s.node] += s.by
+		p.lab.Skew(s.node, p.skew[s.node])
+	case opSettle:
+		p.settle()
+	}
+}
+
+func (p *player) started(i int) {
+	p.h.starts = append(p.h.starts, lifetime{node: i, from: time.Now()})
+	p.show(i)
+}
+
+func (p *player) stopped(i int) {
+	for k := range p.h.starts {
+		if l := &p.h.starts[k]; l.node == i && l.to.IsZero() {
+			l.to = time.Now()
+		}
+	}
+	p.hide(i)
+}
+
+func (p *player) show(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.live) <= i {
+		p.live = append(p.live, nil)
+	}
+	p.live[i] = p.lab.taker(i)
+}
+
+func (p *player) hide(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live[i] = nil
+}
+
+// choose is a node that callers can ask, by chance, or nil.
+func (p *player) choose(r *rand.Rand) (int, taker, step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range r.Perm(len(p.live)) {
+		if p.live[i] != nil {
+			return i, p.live[i], p.now
+		}
+	}
+	return 0, nil, p.now
+}
+
+func (p *player) isLive(i int, t taker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live[i] == t
+}
+
+// traffic starts a burst; it may go on while the next steps happen.
+func (p *player) traffic(l load) {
+	for w := range l.workers {
+		p.wg.Go(func() {
+			r := rand.New(rand.NewPCG(l.seed, uint64(w)))
+			for range l.takes {
+				if i, t, at := p.choose(r); t != nil {
+					p.request(r, i, t, at)
+				}
+				time.Sleep(l.gap)
+			}
+		})
+	}
+}
+
+// request makes one take, and gives a few of those that were admitted back.
+func (p *player) request(r *rand.Rand, i int, t taker, at step) {
+	b, cost := r.IntN(len(p.s.budgets)), int64(1)
+	if r.IntN(5) == 0 {
+		cost = 1 + r.Int64N(3) // every quota is at least 3
+	}
+	x := p.ask(&take{node: i, budget: b, cost: cost, at: at}, t)
+	fixed := p.s.budgets[b].lim.Algorithm == limiter.FixedWindow
+	if x.err != nil || !x.d.Allowed || r.IntN(16) > 0 || !fixed || x.d.ResetAfter < time.Second || !p.isLive(i, t) {
+		return
+	}
+	g := &take{node: i, budget: b, cost: cost, from: time.Now(), d: x.d, at: at}
+	g.err = t.Give(context.Background(), p.s.budgets[b].key, p.s.budgets[b].lim, cost)
+	g.to, g.orphan = time.Now(), !p.isLive(i, t)
+	p.h.mu.Lock()
+	defer p.h.mu.Unlock()
+	p.h.gives = append(p.h.gives, g)
+}
+
+// ask makes one take and notes it down.
+func (p *player) ask(x *take, t taker) *take {
+	b := p.s.budgets[x.budget]
+	x.from = time.Now()
+	x.d, x.err = t.Take(context.Background(), b.key, b.lim, x.cost)
+	x.to, x.orphan = time.Now(), !p.isLive(x.node, t)
+	p.h.mu.Lock()
+	defer p.h.mu.Unlock()
+	p.h.takes = append(p.h.takes, x)
+	return x
+}
+
+// settle waits until traffic has ended and the cluster is whole, and looks at every
+// budget on every node.
+func (p *player) settle() {
+	p.wg.Wait()
+	for start := time.Now(); !p.lab.Whole(); time.Sleep(settlePoll) {
+		if time.Since(start) > settleMax {
+			p.h.failed = fmt.Sprintf("the cluster is not whole %v after the last fault ended", settleMax)
+			return
+		}
+	}
+	if p.h.jumped() {
+		time.Sleep(clockTime)
+	}
+	time.Sleep(settleTime)
+	synctest.Wait()
+	for b := range p.s.budgets {
+		for _, i := range p.lab.Running() {
+			p.ask(&take{node: i, budget: b, look: true, at: step{op: opSettle}}, p.lab.taker(i))
+		}
+	}
+}
+
+// jumped says whether a clock may have been changed since the last time of peace.
+func (h *history) jumped() bool {
+	for i := len(h.events) - 1; i >= 0; i-- {
+		switch e := h.events[i]; {
+		case e.op == opSettle:
+			return false
+		case e.movesClock(h.s):
+			return true
+		}
+	}
+	return false
+}
+
+// movesClock says whether a step may give a node a cluster time of its own. A node that
+// starts alone begins with its own clock, which its neighbours then may follow.
+func (e *event) movesClock(s *schedule) bool {
+	return e.op == opJump || e.op == opRestart && s.skewed()
+}
+
+func (s *schedule) skewed() bool {
+	for _, d := range s.skews {
+		if d != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// gone says whether an error is one that a caller on a dying node may see.
+func gone(err error) bool { return errors.Is(err, cluster.ErrClosed) }

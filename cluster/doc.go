@@ -1,0 +1,57 @@
+// Package cluster makes the nodes of a service share their rate limits, with no store
+// beside them.
+//
+// What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads
+// the node's view of the cluster, which is an atomic pointer; and if this node holds
+// the key's partition, decides under the partition's lock and is done. Otherwise it
+// makes one call to the node that does, batched with whatever else waits on that
+// connection. If that node does not answer, the successor is asked, which has copies;
+// if that does not answer either, any node that may reach one of the two; and at last
+// this node decides alone, with its share of the limit, and says so (Degraded). A take
+// is answered within CallTimeout and half as much again, whatever fails.
+//
+// # Where to look
+//
+//	who is there?                     gossip.go, members.go, view.go
+//	who decides?                      take.go, serve.go, handover.go
+//	how do counts get elsewhere?      ship.go
+//	how does a split heal?            rejoin.go, then handover.go and ship.go
+//	what may a side of a split admit? view.go (share), take.go (forcedShare)
+//	what time is it?                  clock.go, sync.go
+//	what is on the wire?              wire.go, peer.go (hello), gossip.go (meta)
+//	one port for all of it            port.go, network.go
+//	when does a node start and end?   node.go
+//
+// # One holder
+//
+// The ring names an owner for every partition, and exactly one node holds it: the
+// owner, or until it has handed over, the last one. The holder decides. It hands over
+// by a "complete" that goes out, under the partition's lock, on the connection on
+// which it passes on late requests: so at no instant two nodes decide, and the new
+// holder knows every count of the old one. That makes joins, leaves and rolling
+// restarts exact. Only where a holder is gone does its owner begin without a complete,
+// on the copies that it was sent.
+//
+// # By how much it can be wrong
+//
+//	healthy, joins, leaves, rolling restarts   not at all
+//	owner crashes                              what it admitted since its last flush
+//	split, SplitFull                           sides × quota
+//	split, SplitShare                          the quota in windows that begin after the split
+//	                                           is noticed; before, the cut-off sides' shares more
+//	split, SplitQuorum                         the same; the minority denies
+//	no owner and no successor reachable        one share per node that decides alone
+//	an answer is lost                          counted twice at worst, never not at all
+//
+// After a failure the slots meet, and every answer is exact again. A node that
+// vanished without leaving counts as known for ForgetAfter; for SplitShare and
+// SplitQuorum to keep their bound for longer, set ExpectedNodes.
+//
+// # Invariants
+//
+// Each has a test, most of them in package clustertest: admitted hits are counted
+// before their answer leaves; a node counts only in its own slots; what could not be
+// delivered stays due; a request that was passed on is answered where it lands; calls
+// never outlive their deadline; durations and cluster time travel, wall clocks do not;
+// no goroutine outlives Close.
+package cluster
