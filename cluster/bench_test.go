@@ -98,3 +98,28 @@ func BenchmarkTakeHeld(b *testing.B) {
 		}
 	}
 }
+
+// What shipping costs: forwarded takes with a flush every 100 ms, and with none.
+func BenchmarkShipping(b *testing.B) {
+	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	for _, every := range []time.Duration{100 * time.Millisecond, time.Minute} {
+		nodes := startNodes(b, 2, func(c *Config) { c.FlushInterval = every })
+		b.Run(fmt.Sprintf("flush=%v", every), func(b *testing.B) {
+			var keys []string
+			for i := range 2000 {
+				keys = append(keys, fmt.Sprintf("key%d", i))
+			}
+			var next atomic.Int64
+			b.SetParallelism(128)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					key := keys[next.Add(1)%int64(len(keys))]
+					if d, err := nodes[0].Take(context.Background(), key, l, 1); err != nil || d.Degraded {
+						b.Error(d, err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

@@ -78,6 +78,7 @@ const (
 	leaveMax   = 10 * time.Second       // for a Leave whose context has no deadline
 	leaveNews  = 300 * time.Millisecond // for the last gossip to spread
 	claimQueue = 64
+	heartbeat  = 100 * time.Millisecond // the loop runs at least as often
 )
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
@@ -164,9 +165,9 @@ func (n *Node) transportConfig() transport.Config {
 
 // loop is the node's one heartbeat: new views, hand-over, shipping, clocks.
 func (n *Node) loop() {
-	tick := time.NewTicker(n.cfg.FlushInterval)
+	tick := time.NewTicker(min(n.cfg.FlushInterval, heartbeat))
 	defer tick.Stop()
-	var synced, slewed time.Duration
+	var synced, slewed, flushed time.Duration
 	var asked []asking
 	forget := n.clock.age() + n.forgetIn()
 	for {
@@ -176,6 +177,7 @@ func (n *Node) loop() {
 		case <-n.changed:
 			n.kick(n.changed)
 		case <-n.flush:
+			flushed = 0
 		case <-n.steps:
 			n.stepClock()
 		case c := <-n.claims:
@@ -202,7 +204,10 @@ func (n *Node) loop() {
 		n.answerClaims(asked)
 		asked = asked[:0]
 		n.handOver()
-		n.ship()
+		if flushed == 0 || age-flushed >= n.cfg.FlushInterval-heartbeat/2 {
+			flushed = age
+			n.ship()
+		}
 		if synced == 0 || age-synced >= syncPeriod {
 			synced = age
 			n.syncClocks(n.view.Load())

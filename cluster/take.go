@@ -261,7 +261,6 @@ func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 	if _, minority := r.v.share(n.mode(&r.c.lim)); minority {
 		return n.minorityDecision()
 	}
-	println("FORCED", n.cfg.Name, r.c.id.Partition(), r.v.owns(r.c.id.Partition()), n.pendingOf(r.c.id.Partition()) != nil, r.c.flags, r.c.outcome)
 	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)
 	if n.failovers.Add(1); alone {
 		n.degraded.Add(1)
