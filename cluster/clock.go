@@ -22,19 +22,22 @@ const (
 type clock struct {
 	wall   func() time.Time
 	start  time.Time
+	shift  atomic.Int64 // added to what has passed: see mend
 	offset atomic.Int64 // cluster time at start
 	target atomic.Int64 // what offset should be
 }
 
 // init begins with the wall clock: right enough where nobody else can be asked.
-func (c *clock) init(now func() time.Time) {
-	c.wall, c.start = now, now()
+// From here on only differences between readings matter, which with time.Now are
+// monotonic.
+func (c *clock) init(wall func() time.Time) {
+	c.wall, c.start = wall, wall()
 	c.offset.Store(c.start.UnixNano())
 	c.target.Store(c.start.UnixNano())
 }
 
 // age is how long this process has lived, on its monotonic clock.
-func (c *clock) age() time.Duration { return c.wall().Sub(c.start) }
+func (c *clock) age() time.Duration { return c.wall().Sub(c.start) + time.Duration(c.shift.Load()) }
 
 // now is cluster time in nanoseconds.
 func (c *clock) now() int64 { return c.at(c.age()) }
@@ -58,6 +61,14 @@ func (c *clock) step() time.Duration {
 
 // slew approaches the target, as far as passed allows.
 func (c *clock) slew(passed time.Duration) {
-	diff, most := c.target.Load()-c.offset.Load(), int64(passed/slewShare)
+	diff, most := c.target.Load()-c.offset.Load(), int64(max(0, passed)/slewShare)
 	c.offset.Add(min(max(diff, -most), most))
+}
+
+// mend keeps a clock that was put back from going back before an age that was seen
+// already: it goes on from there. With time.Now that never happens.
+func (c *clock) mend(seen time.Duration) {
+	if back := seen - c.age(); back > 0 {
+		c.shift.Add(int64(back))
+	}
 }

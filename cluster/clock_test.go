@@ -31,6 +31,22 @@ func TestClockSlewsAndSteps(t *testing.T) {
 	})
 }
 
+// A clock that is put back by an hour loses nothing and stops nothing.
+func TestClockIsMended(t *testing.T) {
+	wall := time.Unix(1_700_000_000, 0)
+	var c clock
+	c.init(func() time.Time { return wall })
+	wall = wall.Add(time.Minute)
+	seen, now := c.age(), c.now()
+	wall = wall.Add(-time.Hour)
+	c.mend(seen)
+	require.Equal(t, seen, c.age())
+	require.Equal(t, now, c.now())
+	wall = wall.Add(time.Second)
+	c.mend(seen)
+	require.Equal(t, seen+time.Second, c.age())
+}
+
 func TestReferenceIsTheLongestLived(t *testing.T) {
 	n := &Node{cfg: Config{Name: "m"}}
 	lived := func(name string, bornAgo time.Duration) *peer {

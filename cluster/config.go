@@ -68,7 +68,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Network is where the node listens and dials. Nil means the machine's own.
 	Network Network
-	// Now is the node's clock; nil means time.Now. Tests may skew it.
+	// Now is the node's clock; nil means time.Now, and steps of the wall clock change
+	// nothing, since only monotonic differences count. Tests may skew it, and stop it
+	// as a stopped process sees it.
 	Now func() time.Time
 }
 

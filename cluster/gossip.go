@@ -141,7 +141,7 @@ func (g gossip) update(m *memberlist.Node) {
 	if !ok {
 		return
 	}
-	g.n.members.see(m.Name, netip.AddrPortFrom(addr.Unmap(), m.Port).String(), mt)
+	g.n.members.see(m.Name, netip.AddrPortFrom(addr.Unmap(), m.Port).String(), mt, g.n.clock.age())
 	g.n.kick(g.n.changed)
 }
 

@@ -186,6 +186,17 @@ func (n *Node) sendComplete(part int, c *ceded) error {
 	})
 }
 
+// cededTo is the name of the node to which this one has handed a partition over,
+// unless it holds it again.
+func (n *Node) cededTo(part int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pending[part] != nil || n.ledger.Held().Has(part) {
+		return ""
+	}
+	return n.lastHolder[part]
+}
+
 // resend repeats each "complete" that was lost, or takes the partition back where
 // its new owner is gone.
 func (n *Node) resend(v *view) {
@@ -260,14 +271,16 @@ func (n *Node) claimPending(v *view) {
 }
 
 func (n *Node) claim(p *peer, parts []int) {
-	c := &claimCall{parts: parts}
+	c, epoch := &claimCall{parts: parts}, n.epoch.Load()
 	err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindClaim, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
 			n.unclaim(parts, p.name)
 			return
 		}
-		n.claimed(p, c)
+		if n.epoch.Load() == epoch {
+			n.claimed(p, c)
+		}
 	})
 	if err != nil {
 		n.unclaim(parts, p.name)

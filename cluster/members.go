@@ -16,6 +16,7 @@ type member struct {
 	live       bool
 	leaving    bool          // it said goodbye, and hands over what it has
 	lostAt     time.Duration // this node's age when it vanished without one
+	backAt     time.Duration // and when it was seen again; 0 if it never vanished
 }
 
 // members is what gossip has told about the other nodes. It outlives gossip's own
@@ -24,18 +25,25 @@ type member struct {
 type members struct {
 	mu      sync.Mutex
 	byName  map[string]*member
-	refused map[string]bool // what has been logged once
+	refused map[string]bool   // what has been logged once
+	caught  map[string]uint64 // the table by which a node has sent us all that is due
 }
 
 const vanishedMax = 256 // vanished nodes whose addresses are remembered
 
-func (m *members) see(name, addr string, mt meta) {
+func (m *members) see(name, addr string, mt meta, age time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byName == nil {
 		m.byName = map[string]*member{}
 	}
-	m.byName[name] = &member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}
+	x := &member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}
+	if old := m.byName[name]; old != nil && old.origin == mt.origin {
+		if x.backAt = old.backAt; !old.live {
+			x.backAt = max(1, age)
+		}
+	}
+	m.byName[name] = x
 }
 
 // restarted notes a new process of a known node, heard from before gossip told. It
@@ -69,6 +77,26 @@ func (m *members) get(name string) *member {
 	return m.byName[name]
 }
 
+// caughtUp notes that a node has sent everything that is due by a table.
+func (m *members) caughtUp(name string, fingerprint uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.caught == nil {
+		m.caught = map[string]uint64{}
+	}
+	if m.byName[name] != nil { // or the map would grow with names
+		m.caught[name] = fingerprint
+	}
+}
+
+// heard says whether a member's slots are here, so far as they can be known: it never
+// vanished, or has caught up since, or had time enough to.
+func (m *members) heard(x *member, fingerprint uint64, age time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return x.backAt == 0 || age-x.backAt >= healTime || m.caught[x.name] == fingerprint
+}
+
 // knows says whether a process is a living member.
 func (m *members) knows(name string, origin limiter.Origin) bool {
 	x := m.get(name)
@@ -85,8 +113,10 @@ func (m *members) lose(name string, age time.Duration) {
 	}
 	if old.leaving {
 		delete(m.byName, name)
+		delete(m.caught, name)
 		return
 	}
+	delete(m.caught, name)
 	gone := *old
 	gone.live, gone.lostAt = false, age
 	m.byName[name] = &gone

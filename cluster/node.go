@@ -52,6 +52,7 @@ type Node struct {
 	closed  atomic.Bool
 	ticked  atomic.Int64 // age at which the loop last ran
 	passing atomic.Int64 // requests being passed on
+	epoch   atomic.Int64 // how often the process was found to have been stopped
 
 	mu         sync.Mutex // guards the hand-over of partitions
 	pending    [limiter.Partitions]*pending
@@ -107,7 +108,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w: Name %q: %w", ErrConfig, cfg.Name, err)
 	}
-	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1})
+	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1, heard: 1})
 	if err := n.open(ctx); err != nil {
 		n.Close()
 		return nil, err
@@ -169,7 +170,7 @@ func (n *Node) loop() {
 	defer tick.Stop()
 	var synced, slewed, flushed time.Duration
 	var asked []asking
-	forget := n.clock.age() + n.forgetIn()
+	revise := n.clock.age() + n.reviseIn()
 	for {
 		select {
 		case <-n.ctx.Done():
@@ -184,6 +185,7 @@ func (n *Node) loop() {
 			asked = append(asked, c)
 		case <-tick.C:
 		}
+		n.clock.mend(time.Duration(n.ticked.Load()))
 		age := n.clock.age()
 		n.wakeUp(age)
 		n.ticked.Store(int64(age))
@@ -196,9 +198,9 @@ func (n *Node) loop() {
 			changed = true
 		default:
 		}
-		if changed || age >= forget {
+		if changed || age >= revise {
 			n.rebuild()
-			forget = age + n.forgetIn()
+			revise = age + n.reviseIn()
 			synced = 0
 		}
 		n.answerClaims(asked)

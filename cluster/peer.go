@@ -18,11 +18,12 @@ type peer struct {
 	origin     limiter.Origin
 	calls      *transport.Peer
 
-	down     atomic.Bool  // it failed to answer; a probe is under way
-	retired  atomic.Bool  // it is in no view any more
-	bornAt   atomic.Int64 // when its process began, in this node's age; 0 is not known
-	shipping atomic.Int32 // frames of copies not yet acknowledged
-	noRelay  atomic.Int64 // age until which it is not asked to reach others for us
+	down     atomic.Bool   // it failed to answer; a probe is under way
+	retired  atomic.Bool   // it is in no view any more
+	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
+	shipping atomic.Int32  // frames of copies not yet acknowledged
+	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
+	noRelay  atomic.Int64  // age until which it is not asked to reach others for us
 }
 
 const probeMax = time.Second // longest pause between two probes of a peer that is down

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -17,15 +18,13 @@ import (
 // server is a node as the transport's handler.
 type server struct{ n *Node }
 
-const (
-	passingMax = 2048        // requests being passed on at a time
-	lateAfter  = time.Second // past its deadline; clocks may differ by a part of that
-)
+const passingMax = 2048 // requests being passed on at a time
 
 // session is what is known of the peer at the other end of a connection.
 type session struct {
 	hello
-	call takeCall // for reuse: the connection serves one request at a time
+	epoch int64    // the node's when the connection was made
+	call  takeCall // for reuse: the connection serves one request at a time
 }
 
 // Hello refuses nodes of another ring scheme.
@@ -40,7 +39,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
-	return &session{hello: h}, s.n.hello().encode(), nil
+	return &session{hello: h, epoch: s.n.epoch.Load()}, s.n.hello().encode(), nil
 }
 
 // stranger says whether a living node at another address has the peer's name. Until
@@ -53,6 +52,10 @@ func (n *Node) stranger(h hello) bool {
 // Serve answers one request.
 func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
 	n, from := s.n, t.Value().(*session)
+	if n.wakeUp(n.clock.age()); from.epoch != n.epoch.Load() {
+		t.Close() // what waited while this process was stopped is of no use to anybody
+		return buf, true, errStopped
+	}
 	switch kind {
 	case kindTake, kindGive, kindTime:
 	default:
@@ -67,9 +70,6 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		if n.clock.now() > c.deadline+int64(lateAfter) {
-			return buf, true, errLate
-		}
 		if n.serveHeld(kind, c) {
 			return c.appendAnswer(buf), true, nil
 		}
@@ -79,6 +79,16 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	case kindLeaving:
 		n.members.left(from.name, from.origin)
 		n.kick(n.changed)
+		return buf, true, nil
+	case kindCaughtUp:
+		var c caughtUpCall
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.members.caughtUp(from.name, c.fingerprint)
+		if v := n.view.Load(); v.heard < v.seen {
+			n.kick(n.changed)
+		}
 		return buf, true, nil
 	case kindTime:
 		return (&timeCall{age: n.clock.age(), now: n.clock.now()}).appendAnswer(buf), true, nil
@@ -104,10 +114,8 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	return buf, true, fmt.Errorf("cluster: unknown kind of call %d", kind)
 }
 
-var (
-	errLate    = fmt.Errorf("cluster: the request came after its deadline")
-	errTooMany = fmt.Errorf("cluster: too many requests at a time")
-)
+var errStopped = errors.New("cluster: the node had been stopped")
+var errTooMany = errors.New("cluster: too many requests at a time")
 
 // asking is a claim that waits for the loop.
 type asking struct {
@@ -178,6 +186,10 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 	holder, _ := n.holder(v, part)
 	if flags&flagPassed != 0 {
 		n.answerPassed(&r, part, from)
+		return
+	}
+	if n.cededTo(part) == from {
+		c.outcome = notHolder // "complete" is on its way to the asker, or was there first
 		return
 	}
 	if holder != nil && holder.name != from {

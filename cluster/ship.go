@@ -32,9 +32,10 @@ func (n *Node) ship() {
 	b.sendAll()
 	if b.left {
 		n.behind.CompareAndSwap(0, max(1, int64(n.clock.age())))
-	} else {
-		n.behind.Store(0)
+		return
 	}
+	n.behind.Store(0)
+	n.tellCaughtUp(v)
 }
 
 // batches are the frames being filled, one per peer.
@@ -113,6 +114,25 @@ func (b *batches) send(p *peer, c *shipCall) {
 		p.shipping.Add(-1)
 		n.dueAgain(c)
 		b.left = true
+	}
+}
+
+// tellCaughtUp says to each peer, once per table, that it has been sent everything.
+func (n *Node) tellCaughtUp(v *view) {
+	f := v.table.Fingerprint()
+	for _, p := range v.all {
+		if p.caughtUp.Load() == f || p.down.Load() {
+			continue
+		}
+		p.caughtUp.Store(f)
+		err := p.calls.Start(time.Now().Add(shipTimeout), kindCaughtUp, caughtUpCall{f}, func(err error) {
+			if err != nil {
+				p.caughtUp.CompareAndSwap(f, 0) // and again
+			}
+		})
+		if err != nil {
+			p.caughtUp.CompareAndSwap(f, 0)
+		}
 	}
 }
 

@@ -81,9 +81,9 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 	switch {
 	case minority:
 		return n.minorityDecision(), true
-	case v.seen < v.known && n.mode(l) == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < n.orphaned[id.Partition()].Load():
+	case v.heard < v.known && n.mode(l) == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < n.orphaned[id.Partition()].Load():
 		// The last holder may be in the minority, and did not know it at first.
-		s = limiter.Share{Seen: v.seen, Known: v.known}
+		s = limiter.Share{Seen: v.heard, Known: v.known}
 	}
 	return n.ledger.TakeHeld(id, *l, cost, now, s)
 }
@@ -92,6 +92,7 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 func (n *Node) wakeUp(age time.Duration) {
 	last := n.ticked.Load()
 	if age-time.Duration(last) > pausedAfter && n.ticked.CompareAndSwap(last, int64(age)) {
+		n.epoch.Add(1)
 		n.doubt()
 	}
 }
@@ -110,15 +111,28 @@ func (n *Node) minorityDecision() limiter.Decision {
 	return limiter.Decision{Degraded: true, RetryAfter: time.Second, ResetAfter: time.Second}
 }
 
-// takeRemote finds somebody who decides: the holder, then the successors, then any
-// node that reaches one of them, then this node alone.
+// takeRemote finds somebody who decides. It asks again where the partition is just
+// changing hands.
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
-	start := time.Now()
-	end := start.Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
-	c.deadline = n.clock.now() + int64(end.Sub(start))
-	v, part := n.view.Load(), c.id.Partition()
-	r := round{n: n, ctx: ctx, v: v, kind: kind, c: c, end: end}
+	end := time.Now().Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
+	for {
+		v := n.view.Load()
+		r := round{n: n, ctx: ctx, v: v, kind: kind, c: c, end: end}
+		d, ok, err := r.decision()
+		if ok || err != nil {
+			return d, err
+		}
+		if !r.again() {
+			alone := !v.owns(c.id.Partition())
+			return r.decide(n.forcedShare(v, &c.lim, alone), alone), ctx.Err()
+		}
+	}
+}
 
+// decision asks the holder, then the successors, then any node that reaches one of
+// them. Not ok means that the holder has just handed over, or that nobody answers.
+func (r *round) decision() (d limiter.Decision, ok bool, err error) {
+	n, v, c, part := r.n, r.v, r.c, r.c.id.Partition()
 	holder, passing := n.holder(v, part)
 	if holder != nil {
 		flags := uint8(0)
@@ -126,38 +140,57 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 			flags = flagPassed
 		}
 		if ok, err := r.ask(holder, flags, n.cfg.CallTimeout); ok || err != nil {
-			return c.d, err
+			return c.d, ok, err
 		}
-		if w := n.pendingOf(part); w != nil && c.outcome == notHolder {
-			w.await(ctx, end) // on its way from somebody else
+		if d, ok := r.here(); ok { // it has become ours meanwhile
+			return d, true, nil
 		}
-		if d, ok := r.here(); ok { // it may have become ours meanwhile
-			return d, ctx.Err()
+		if c.outcome == notHolder {
+			return d, false, nil
 		}
 	}
 	if v.owns(part) {
-		return r.decide(n.forcedShare(v, &c.lim, false), false), ctx.Err()
+		return r.decide(n.forcedShare(v, &c.lim, false), false), true, nil
 	}
 	for rank := 1; rank <= n.cfg.Replicas; rank++ {
 		next, mine := v.holderPeer(part, rank)
 		if mine {
 			if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
-				return c.d, err
+				return c.d, ok, err
 			}
-			return r.decide(n.forcedShare(v, &c.lim, false), false), ctx.Err()
+			return r.decide(n.forcedShare(v, &c.lim, false), false), true, nil
 		}
 		if next == nil || next == holder {
 			continue
 		}
 		if ok, err := r.ask(next, flagFailover, n.cfg.CallTimeout); ok || err != nil {
-			return c.d, err
+			return c.d, ok, err
 		}
 	}
-	if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
-		return c.d, err
-	}
-	return r.decide(n.forcedShare(v, &c.lim, true), true), ctx.Err()
+	ok, err = r.askOthers(holder, flagFailover)
+	c.outcome = unreachable
+	return c.d, ok, err
 }
+
+// again waits a moment where an answer told of a hand-over: the partition may come
+// here, or the view may change. It says whether there is time to ask again.
+func (r *round) again() bool {
+	if r.c.outcome != notHolder {
+		return false
+	}
+	next := r.end
+	if w := r.n.pendingOf(r.c.id.Partition()); w != nil {
+		w.await(r.ctx, next)
+	} else {
+		if soon := time.Now().Add(askAgain); soon.Before(next) {
+			next = soon
+		}
+		(&pending{}).await(r.ctx, next)
+	}
+	return r.ctx.Err() == nil && time.Now().Before(r.end)
+}
+
+const askAgain = 2 * time.Millisecond // while a partition changes hands
 
 // holder is the peer that is asked first for a partition, nil if that is this node.
 // passing says that this node owns it already and passes the request on.

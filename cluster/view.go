@@ -17,6 +17,7 @@ type view struct {
 	all    []*peer          // the values of byName, in the order of names
 	seen   int              // living members, this node among them
 	known  int              // and those that vanished not long ago
+	heard  int              // seen, without those that came back just now: see share
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -36,16 +37,21 @@ func (v *view) owns(part int) bool { return v.self >= 0 && v.table.Owner(part) =
 func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Owner(part)] }
 
 // share is how much of a limit a side of a split may admit by itself in this view. In
-// the minority of a cluster that wants a quorum it is nothing.
+// the minority of a cluster that wants a quorum it is nothing. When a split heals, a
+// side keeps its share for a moment: the others are seen before their slots are here.
 func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
-	if v.seen >= v.known || mode == limiter.SplitFull {
+	if v.heard >= v.known || mode == limiter.SplitFull {
 		return limiter.Share{}, false
 	}
 	if mode == limiter.SplitQuorum {
-		return limiter.Share{}, 2*v.seen <= v.known
+		return limiter.Share{}, 2*v.heard <= v.known
 	}
-	return limiter.Share{Seen: v.seen, Known: v.known}, false
+	return limiter.Share{Seen: v.heard, Known: v.known}, false
 }
+
+// healTime is for how long at most a member that vanished and came back does not count
+// as heard. Normally it says when it has caught up, after one flush.
+const healTime = 3 * time.Second
 
 // rebuild makes the view that follows from the members, and moves the node to it.
 // Only the loop calls it.
@@ -76,7 +82,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 	for _, name := range except {
 		without[name] = true
 	}
-	v := &view{self: -1, byName: map[string]*peer{}, seen: 1}
+	v := &view{self: -1, byName: map[string]*peer{}, seen: 1, heard: 1}
 	var names []string
 	vanished := 0
 	for _, m := range list {
@@ -106,6 +112,11 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		table = old.table
 	}
 	v.table, v.self = table, table.Index(n.cfg.Name)
+	for _, m := range list {
+		if p := v.byName[m.name]; p != nil && !m.leaving && n.members.heard(m, table.Fingerprint(), n.clock.age()) {
+			v.heard++
+		}
+	}
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {
 		v.peers[i] = v.byName[name]
@@ -161,11 +172,16 @@ func (n *Node) newHolders(old, v *view, part int) (mask uint8) {
 	return mask
 }
 
-// forgetIn is how long until a vanished node stops being known, or a long time.
-func (n *Node) forgetIn() time.Duration {
-	next := time.Hour
+// reviseIn is how long until the view changes by itself, since a vanished node stops
+// being known or one that came back is trusted, or a long time.
+func (n *Node) reviseIn() time.Duration {
+	next, age := time.Hour, n.clock.age()
 	for _, m := range n.members.list() {
-		if d := m.lostAt + n.cfg.ForgetAfter - n.clock.age(); !m.live && d > 0 {
+		d := m.lostAt + n.cfg.ForgetAfter - age
+		if m.live {
+			d = m.backAt + healTime - age
+		}
+		if d > 0 {
 			next = min(next, d)
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	kindComplete = 5 // you decide for this partition from here on: completeCall
 	kindTime     = 6 // your age and cluster time: timeCall; also the probe of a peer
 	kindLeaving  = 7 // I am leaving: leavingCall; gossip says so too, but may take its time
+	kindCaughtUp = 8 // you have all that you should have from me: caughtUpCall
 )
 
 // Flags of a take.
@@ -40,17 +41,16 @@ var errMessage = errors.New("cluster: malformed message")
 
 // takeCall is a take or a give, and its answer.
 type takeCall struct {
-	id       limiter.ID
-	lim      limiter.Limit
-	cost     int64
-	flags    uint8
-	deadline int64 // cluster time after which nobody waits for the answer
+	id    limiter.ID
+	lim   limiter.Limit
+	cost  int64
+	flags uint8
 
 	outcome uint8
 	d       limiter.Decision
 }
 
-const takeFields = 8
+const takeFields = 7
 
 // AppendRequest encodes the question.
 func (c *takeCall) AppendRequest(b []byte) []byte {
@@ -61,8 +61,7 @@ func (c *takeCall) AppendRequest(b []byte) []byte {
 	b = transport.AppendInt(b, int64(c.lim.Window))
 	b = transport.AppendInt(b, c.lim.Burst)
 	b = transport.AppendUint(b, uint64(c.lim.Algorithm)|uint64(c.lim.Split)<<2|uint64(c.flags)<<4)
-	b = transport.AppendInt(b, c.cost)
-	return transport.AppendInt(b, c.deadline)
+	return transport.AppendInt(b, c.cost)
 }
 
 // readRequest decodes the question and checks it as Take checks its arguments.
@@ -73,7 +72,7 @@ func (c *takeCall) readRequest(body []byte) error {
 	c.lim.Quota, c.lim.Window, c.lim.Burst = r.Int(), time.Duration(r.Int()), r.Int()
 	bits := r.Uint()
 	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&3)
-	c.cost, c.deadline = r.Int(), r.Int()
+	c.cost = r.Int()
 	if err := finish(&r, n, takeFields); err != nil {
 		return err
 	}
@@ -304,3 +303,20 @@ type leavingCall struct{}
 
 func (leavingCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
 func (leavingCall) ReadAnswer([]byte) error       { return nil }
+
+// caughtUpCall says that everything due to the receiver has been sent, by the table
+// of this fingerprint, before it on the same connection.
+type caughtUpCall struct{ fingerprint uint64 }
+
+func (c caughtUpCall) AppendRequest(b []byte) []byte {
+	return transport.AppendUint(transport.AppendArrayLen(b, 1), c.fingerprint)
+}
+
+func (caughtUpCall) ReadAnswer([]byte) error { return nil }
+
+func (c *caughtUpCall) readRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	c.fingerprint = r.Uint()
+	return finish(&r, n, 1)
+}

@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagFailover, deadline: 1_700_000_000_000_000_000,
+	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagFailover,
 		lim: limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}}
 	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1}}
 	aSlot    = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
@@ -47,6 +47,7 @@ func TestWireGolden(t *testing.T) {
 		{"time", aTime.AppendRequest(nil)},
 		{"time answer", aTime.appendAnswer(nil)},
 		{"leaving", leavingCall{}.AppendRequest(nil)},
+		{"caught up", caughtUpCall{fingerprint: 1 << 63}.AppendRequest(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
 		{"meta", meta{origin: 9, leaving: true}.encode()},
 	} {
@@ -176,6 +177,7 @@ func FuzzWire(f *testing.F) {
 			require.Less(t, complete.part, limiter.Partitions)
 		}
 		_ = (&timeCall{}).ReadAnswer(b)
+		_ = (&caughtUpCall{}).readRequest(b)
 		if h, err := readHello(b); err == nil {
 			h2, err := readHello(h.encode())
 			require.NoError(t, err)

@@ -52,6 +52,10 @@ func (s *Session) Value() any { return s.value }
 // Remote returns the address of the peer.
 func (s *Session) Remote() net.Addr { return s.raw.RemoteAddr() }
 
+// Close ends the connection. Requests that have arrived and were not served are lost
+// with it, and the peer is told so. It may be called from Serve.
+func (s *Session) Close() { s.end() }
+
 // Answer answers a request that Serve left open, once: with a body, which is copied, or
 // with an error, of which the peer gets the text. It may be called from any goroutine,
 // also before Serve has returned, and does not block. An error says that the peer will
