@@ -119,6 +119,9 @@ func (g gossip) NotifyAlive(m *memberlist.Node) error {
 
 // NotifyConflict says that two living nodes want one name. The first keeps it.
 func (g gossip) NotifyConflict(existing, other *memberlist.Node) {
+	if existing.Name != g.n.cfg.Name {
+		g.n.members.rival(other.Name, other.Address())
+	}
 	g.n.members.refuse("conflict "+other.Address(), func() {
 		g.n.log.Error("two nodes have one name; the second is ignored",
 			"name", existing.Name, "addr", existing.Address(), "second", other.Address())
@@ -150,8 +153,10 @@ func (g gossip) NotifyLeave(m *memberlist.Node) {
 	if m.Name == g.n.cfg.Name {
 		return
 	}
-	g.n.members.lose(m.Name, g.n.clock.age())
-	g.n.kick(g.n.changed)
+	old := g.n.members.get(m.Name)
+	if old == nil || old.leaving || !g.n.spawn(func() { g.n.verify(old) }) {
+		g.n.lose(old)
+	}
 }
 
 // gossipLog passes memberlist's log on: warnings and errors as warnings, but not a

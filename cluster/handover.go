@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
+	"github.com/weir-go/weir/transport"
 )
 
 // How a partition changes hands. Exactly one node holds it, that is, decides for its
@@ -70,6 +72,8 @@ func (n *Node) transfer(old, v *view) {
 		default:
 			from := n.holderBefore(old, v, part)
 			if v.byName[from] == nil {
+				i := old.table.Holder(part, 1)
+				n.blind[part].Store(n.settled.Load() && (i < 0 || i != old.self))
 				n.holdLocked(part)
 				break
 			}
@@ -240,7 +244,7 @@ func (n *Node) claimPending(v *view) {
 	if n.pendings.Load() == 0 {
 		return
 	}
-	age := n.clock.age()
+	age, late := n.clock.age(), 0
 	ask := map[*peer][]int{}
 	n.mu.Lock()
 	for part, w := range n.pending {
@@ -250,7 +254,7 @@ func (n *Node) claimPending(v *view) {
 		p := v.byName[w.from]
 		if p == nil || age-w.since > handoverMax {
 			if p != nil {
-				n.log.Warn("began to decide without the last holder", "partition", part, "holder", w.from)
+				late++
 			}
 			n.holdLocked(part)
 			continue
@@ -261,6 +265,9 @@ func (n *Node) claimPending(v *view) {
 		}
 	}
 	n.mu.Unlock()
+	if late > 0 {
+		n.log.Warn("began to decide without the last holders, which do not hand over", "node", n.cfg.Name, "partitions", late)
+	}
 	for p, parts := range ask {
 		for len(parts) > 0 {
 			k := min(len(parts), claimParts)
@@ -275,7 +282,8 @@ func (n *Node) claim(p *peer, parts []int) {
 	err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindClaim, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
-			n.unclaim(parts, p.name)
+			var refused transport.RemoteError
+			n.unclaim(parts, p.name, errors.As(err, &refused))
 			return
 		}
 		if n.epoch.Load() == epoch {
@@ -283,16 +291,21 @@ func (n *Node) claim(p *peer, parts []int) {
 		}
 	})
 	if err != nil {
-		n.unclaim(parts, p.name)
+		n.unclaim(parts, p.name, false)
 	}
 }
 
-// unclaim lets the next round ask again, or gives up on a peer that is down.
-func (n *Node) unclaim(parts []int, from string) {
+// unclaim lets a later round ask again. A holder that answers, but does not know us yet,
+// is not one to be replaced.
+func (n *Node) unclaim(parts []int, from string, refused bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, part := range parts {
-		if w := n.pending[part]; w != nil && w.from == from {
+		switch w := n.pending[part]; {
+		case w == nil || w.from != from:
+		case refused:
+			w.since = n.clock.age()
+		default:
 			w.asked = 0
 		}
 	}

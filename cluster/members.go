@@ -23,10 +23,12 @@ type member struct {
 // memory, which forgets the dead: a split may last for hours, and its other side is
 // looked for at the addresses it had.
 type members struct {
-	mu      sync.Mutex
-	byName  map[string]*member
-	refused map[string]bool   // what has been logged once
-	caught  map[string]uint64 // the table by which a node has sent us all that is due
+	mu       sync.Mutex
+	byName   map[string]*member
+	refused  map[string]bool   // what has been logged once
+	caught   map[string]uint64 // the table by which a node has sent us all that is due
+	rivals   map[string]string // addresses at which a second node has a living one's name
+	lastLoss time.Duration     // age at which a node vanished last
 }
 
 const vanishedMax = 256 // vanished nodes whose addresses are remembered
@@ -44,6 +46,37 @@ func (m *members) see(name, addr string, mt meta, age time.Duration) {
 		}
 	}
 	m.byName[name] = x
+	if m.rivals[name] == addr {
+		delete(m.rivals, name)
+	}
+}
+
+// rival notes a second node of a name. When the first one is gone, that one is looked
+// for: gossip has told it nothing of us.
+func (m *members) rival(name, addr string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rivals == nil || len(m.rivals) >= vanishedMax {
+		m.rivals = map[string]string{}
+	}
+	m.rivals[name] = addr
+}
+
+// missing is the addresses at which members may be that are not seen.
+func (m *members) missing() (addrs []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.byName {
+		if !x.live {
+			addrs = append(addrs, x.addr)
+		}
+	}
+	for name, addr := range m.rivals {
+		if x := m.byName[name]; x == nil || !x.live {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
 }
 
 // restarted notes a new process of a known node, heard from before gossip told. It
@@ -91,10 +124,18 @@ func (m *members) caughtUp(name string, fingerprint uint64) {
 
 // heard says whether a member's slots are here, so far as they can be known: it never
 // vanished, or has caught up since, or had time enough to.
-func (m *members) heard(x *member, fingerprint uint64, age time.Duration) bool {
+func (m *members) heard(x *member, fingerprint uint64, age time.Duration) (heard, caught bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return x.backAt == 0 || age-x.backAt >= healTime || m.caught[x.name] == fingerprint
+	caught = m.caught[x.name] == fingerprint
+	return caught || x.backAt == 0 || age-x.backAt >= healTime, caught
+}
+
+// lossAt is the age at which a node vanished last.
+func (m *members) lossAt() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lastLoss
 }
 
 // knows says whether a process is a living member.
@@ -103,12 +144,13 @@ func (m *members) knows(name string, origin limiter.Origin) bool {
 	return x != nil && x.live && x.origin == origin
 }
 
-// lose notes that a node is gone, at this node's age.
-func (m *members) lose(name string, age time.Duration) {
+// lose notes that a node is gone, at this node's age, unless it has been seen again
+// since gone was what was known of it.
+func (m *members) lose(gone *member, age time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	old := m.byName[name]
-	if old == nil {
+	old, name := m.byName[gone.name], gone.name
+	if old != gone {
 		return
 	}
 	if old.leaving {
@@ -117,9 +159,10 @@ func (m *members) lose(name string, age time.Duration) {
 		return
 	}
 	delete(m.caught, name)
-	gone := *old
-	gone.live, gone.lostAt = false, age
-	m.byName[name] = &gone
+	lost := *old
+	lost.live, lost.lostAt = false, age
+	m.byName[name] = &lost
+	m.lastLoss = age
 	var vanished []*member
 	for _, x := range m.byName {
 		if !x.live {

@@ -59,7 +59,8 @@ type Node struct {
 	pendings   atomic.Int32
 	lastHolder [limiter.Partitions]string
 	receipts   [limiter.Partitions]receipt
-	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone
+	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone; 0: it was not
+	blind      [limiter.Partitions]atomic.Bool  // and this node had no copies
 	unacked    map[int]*ceded
 	unjoined   map[string]bool // addresses whose failure to join is logged
 
@@ -108,7 +109,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w: Name %q: %w", ErrConfig, cfg.Name, err)
 	}
-	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1, heard: 1})
+	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1, heard: 1, caught: true})
 	if err := n.open(ctx); err != nil {
 		n.Close()
 		return nil, err
@@ -273,7 +274,9 @@ func (n *Node) drain(ctx context.Context) error {
 // node's goroutines.
 func (n *Node) Close() {
 	n.once.Do(func() {
+		n.wgMu.Lock() // whoever spawns after this sees that the node is closed
 		n.closed.Store(true)
+		n.wgMu.Unlock()
 		n.cancel()
 		if n.list != nil {
 			n.list.Shutdown()
@@ -290,8 +293,6 @@ func (n *Node) Close() {
 			p.calls.Close()
 		}
 	})
-	n.wgMu.Lock() // whoever spawns after this sees that the node is closed
-	n.wgMu.Unlock()
 	n.wg.Wait()
 }
 

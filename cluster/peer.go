@@ -161,3 +161,29 @@ func (n *Node) meetAt(addr string) {
 	default: // it is busy with others
 	}
 }
+
+// verify looks whether a node is gone, as gossip says. News of a process that left may
+// come late and meet the one that has its name now; that one answers, and will
+// object to the news.
+func (n *Node) verify(m *member) {
+	if p := n.view.Load().byName[m.name]; p != nil && p.origin == m.origin && !p.down.Load() {
+		err := p.calls.Call(n.ctx, time.Now().Add(n.cfg.CallTimeout), kindTime, &timeCall{})
+		if err == nil {
+			select {
+			case <-time.After(objectMax):
+			case <-n.ctx.Done():
+			}
+		}
+	}
+	n.lose(m)
+}
+
+const objectMax = time.Second // for a living node to object to news of its death
+
+// lose takes a node for gone, unless it was seen again.
+func (n *Node) lose(m *member) {
+	if m != nil {
+		n.members.lose(m, n.clock.age())
+		n.kick(n.changed)
+	}
+}

@@ -76,14 +76,12 @@ func (n *Node) exchange(first string) {
 // joinMissing tries to join every address that should be a member and is not.
 func (n *Node) joinMissing(ctx context.Context) {
 	live := map[string]bool{n.addr.String(): true, n.port.addr().String(): true}
-	targets := n.seeds(ctx)
 	for _, m := range n.members.list() {
 		if m.live {
 			live[m.addr] = true
-		} else {
-			targets = append(targets, m.addr)
 		}
 	}
+	targets := append(n.seeds(ctx), n.members.missing()...)
 	slices.Sort(targets)
 	targets = slices.DeleteFunc(slices.Compact(targets), func(a string) bool { return live[a] })
 	n.mu.Lock()

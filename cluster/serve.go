@@ -86,7 +86,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		n.members.caughtUp(from.name, c.fingerprint)
-		if v := n.view.Load(); v.heard < v.seen {
+		if !n.view.Load().caught {
 			n.kick(n.changed)
 		}
 		return buf, true, nil
@@ -176,38 +176,56 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 		c.outcome = unreachable
 		return
 	}
-	v, part := n.view.Load(), c.id.Partition()
-	flags := c.flags
+	part, flags := c.id.Partition(), c.flags
 	timeout := n.cfg.CallTimeout / callOverhead
 	if flags&flagFailover != 0 {
 		timeout /= 2 // the asker has waited once already
 	}
-	r := round{n: n, ctx: n.ctx, v: v, kind: kind, c: c, end: time.Now().Add(timeout)}
-	holder, _ := n.holder(v, part)
-	if flags&flagPassed != 0 {
-		n.answerPassed(&r, part, from)
-		return
-	}
-	if n.cededTo(part) == from {
-		c.outcome = notHolder // "complete" is on its way to the asker, or was there first
-		return
-	}
-	if holder != nil && holder.name != from {
-		ok, _ := r.ask(holder, flagPassed, timeout)
-		if ok {
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout)}
+	for {
+		r.v = n.view.Load()
+		if flags&flagPassed != 0 {
+			n.answerPassed(&r, part, from)
 			return
 		}
-		if w := n.pendingOf(part); w != nil && c.outcome == notHolder {
-			w.await(n.ctx, r.end)
+		if n.answerHere(&r, part, from, timeout) {
+			return
+		}
+		if !r.again() {
+			break
 		}
 	}
 	d, ok := r.here()
-	if !ok && (v.owns(part) || n.succeeds(v, part) || holder != nil && holder.name == from) {
-		d, ok = r.decide(n.forcedShare(v, &c.lim, false), false), true
+	if !ok && (r.v.owns(part) || n.succeeds(r.v, part)) {
+		d, ok = r.decide(n.forcedShare(r.v, &c.lim, false), false), true
 	}
 	if c.outcome, c.d = decided, d; !ok {
 		c.outcome = unreachable
 	}
+}
+
+// answerHere passes a request on to the partition's holder, or says that the asker is
+// it. Not ok means that this node may have to decide, perhaps after a hand-over.
+func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration) (ok bool) {
+	if r.c.d, ok = r.here(); ok {
+		r.c.outcome = decided
+		return true
+	}
+	holder, _ := n.holder(r.v, part)
+	switch {
+	case n.cededTo(part) == from:
+		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
+		return true
+	case holder == nil:
+		r.c.outcome = unreachable
+		return false
+	case holder.name == from: // each takes the other for the holder: here it has landed
+		r.c.outcome = decided
+		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
+		return true
+	}
+	ok, _ = r.ask(holder, flagPassed, timeout)
+	return ok
 }
 
 // answerPassed answers where the request has landed: if the partition is on its way

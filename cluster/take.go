@@ -77,13 +77,15 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 		n.wakeUp(age)
 	}
 	now := n.clock.at(age)
-	s, minority := v.share(n.mode(l))
-	switch {
-	case minority:
-		return n.minorityDecision(), true
-	case v.heard < v.known && n.mode(l) == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < n.orphaned[id.Partition()].Load():
-		// The last holder may be in the minority, and did not know it at first.
-		s = limiter.Share{Seen: v.heard, Known: v.known}
+	var s limiter.Share
+	if v.heard < v.known || !v.caught {
+		mode, minority := n.mode(l), false
+		if s, minority = v.share(mode); minority {
+			return n.minorityDecision(), true
+		}
+		if one, ok := n.caution(v, mode, id, l, now); ok {
+			s = one
+		}
 	}
 	return n.ledger.TakeHeld(id, *l, cost, now, s)
 }

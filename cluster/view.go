@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -18,6 +19,8 @@ type view struct {
 	seen   int              // living members, this node among them
 	known  int              // and those that vanished not long ago
 	heard  int              // seen, without those that came back just now: see share
+	caught bool             // all peers have sent what is due by this table
+	lossAt time.Duration    // age at which a node vanished last
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -48,6 +51,31 @@ func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
 	}
 	return limiter.Share{Seen: v.heard, Known: v.known}, false
 }
+
+// caution is how much this node may admit for a partition that it took over from a
+// holder that vanished: for a while, one node's share. With SplitFull, until those
+// have told who decided alone meanwhile, if this node has no copies. With the other
+// modes, until it is clear how many are gone, since in a split they vanish one by one.
+func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
+	part := id.Partition()
+	orphaned := n.orphaned[part].Load()
+	one := limiter.Share{Seen: 1, Known: v.known}
+	switch {
+	case orphaned == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught):
+		return s, false
+	case mode == limiter.SplitFull:
+		return one, n.blind[part].Load() && !v.caught && now-orphaned < int64(blindTime)
+	case n.clock.age()-v.lossAt < lossTime:
+		return one, true
+	}
+	// The last holder may be in the minority, and did not know it at first.
+	return limiter.Share{Seen: v.heard, Known: v.known}, mode == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < orphaned
+}
+
+const (
+	blindTime = time.Second     // for the others to tell what they decided alone
+	lossTime  = 4 * time.Second // for gossip to find out who else is gone
+)
 
 // healTime is for how long at most a member that vanished and came back does not count
 // as heard. Normally it says when it has caught up, after one flush.
@@ -100,22 +128,29 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 			}
 		}
 	}
-	v.known = max(v.seen+vanished, n.cfg.ExpectedNodes)
+	v.known, v.lossAt = max(v.seen+vanished, n.cfg.ExpectedNodes), n.members.lossAt()
 	if !n.leaving.Load() || len(names) == 0 {
 		names = append(names, n.cfg.Name)
 	}
-	table, err := ring.New(names)
-	if err != nil {
-		n.log.Error("keeping the old ring", "members", len(names), "error", err)
-		table = old.table
-	} else if table.Fingerprint() == old.table.Fingerprint() {
-		table = old.table
+	table := old.table
+	if slices.Sort(names); !slices.Equal(names, table.Members()) {
+		var err error
+		if table, err = ring.New(names); err != nil {
+			n.log.Error("keeping the old ring", "members", len(names), "error", err)
+			table = old.table
+		}
 	}
 	v.table, v.self = table, table.Index(n.cfg.Name)
+	v.caught = true
 	for _, m := range list {
-		if p := v.byName[m.name]; p != nil && !m.leaving && n.members.heard(m, table.Fingerprint(), n.clock.age()) {
+		if v.byName[m.name] == nil {
+			continue
+		}
+		heard, caught := n.members.heard(m, table.Fingerprint(), n.clock.age())
+		if heard && !m.leaving {
 			v.heard++
 		}
+		v.caught = v.caught && caught
 	}
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {

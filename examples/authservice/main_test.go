@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+func TestParse(t *testing.T) {
+	o, err := parse(nil, "", io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, 3, o.nodes)
+	assert.Equal(t, "127.0.0.1:8080", o.http)
+	assert.Equal(t, "127.0.0.1:7946", o.bind)
+	assert.Equal(t, limiter.SplitFull, o.split)
+	assert.GreaterOrEqual(t, len(o.secret), 16, "the nodes of one process share a secret of their own")
+
+	o, err = parse([]string{"-nodes", "1", "-name", "a", "-join", "h1:7946, h2:7946", "-split", "quorum",
+		"-expected-nodes", "5", "-trusted-proxies", "10.0.0.0/8,fd00::/8"}, "", io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"h1:7946", "h2:7946"}, o.join)
+	assert.Equal(t, limiter.SplitQuorum, o.split)
+	assert.Equal(t, 5, o.expected)
+	assert.Len(t, o.trusted, 2)
+	assert.Empty(t, o.secret, "one node has the secret that it is given, and here none")
+
+	o, err = parse([]string{"-try", "-http", "127.0.0.1:9000"}, "a secret of the cluster", io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "127.0.0.1:9000", o.http, "what is asked for counts")
+	assert.Equal(t, "127.0.0.1:0", o.bind, "a demonstration needs no certain port")
+	assert.Equal(t, "a secret of the cluster", string(o.secret))
+}
+
+func TestFollowing(t *testing.T) {
+	assert.Equal(t, "127.0.0.1:8082", following("127.0.0.1:8080", 2))
+	assert.Equal(t, ":8080", following(":8080", 0))
+	assert.Equal(t, "[::1]:8081", following("[::1]:8080", 1))
+	assert.Equal(t, "127.0.0.1:0", following("127.0.0.1:0", 2), "each node gets a port of its own")
+}
+
+// Bad flags end the program with 2 and name flag and value.
+func TestBadFlags(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, c := range []struct {
+		args   string
+		secret string
+		code   int
+		says   []string
+	}{
+		{"-nodes 0", "", 2, []string{"-nodes", `"0"`}},
+		{"-nodes x", "", 2, []string{"-nodes", `"x"`}},
+		{"-nodes 51", "", 2, []string{"-nodes", `"51"`}},
+		{"-nodes 2 -name a", "", 2, []string{"-name", `"a"`, "-nodes 1"}},
+		{"-join 127.0.0.1:1", "", 2, []string{"-join", "-nodes 1"}},
+		{"-nodes 1 -join ,", "", 2, []string{"-join", `","`}},
+		{"-nodes 1 -join nowhere -http 127.0.0.1:0 -bind 127.0.0.1:0", "", 2, []string{"Join", `"nowhere"`}},
+		{"-split half", "", 2, []string{"-split", `"half"`}},
+		{"-expected-nodes -1", "", 2, []string{"-expected-nodes", `"-1"`}},
+		{"-trusted-proxies 10.0.0.1", "", 2, []string{"-trusted-proxies", `"10.0.0.1"`}},
+		{"-http 8080", "", 2, []string{"-http", `"8080"`}},
+		{"-bind 127.0.0.1:65535", "", 2, []string{"-bind", `"127.0.0.1:65535"`}},
+		{"-nodes 1 -http 127.0.0.1:0 -bind localhost:0", "", 2, []string{"Bind", `"localhost:0"`}},
+		{"-nodes 1 -http 127.0.0.1:0 -bind 0.0.0.0:0", "", 2, []string{"Bind", `"0.0.0.0:0"`, "Secret"}},
+		{"-nodes 1 -http 127.0.0.1:0 -bind 127.0.0.1:0", "short", 2, []string{"Secret", "5 bytes"}},
+		{"-nodes 1 -bind 127.0.0.1:0 -http " + taken.Addr().String(), "", 1, []string{"HTTP", "address already in use"}},
+		{"-nodes 1 -http 127.0.0.1:0 -bind " + taken.Addr().String(), "", 1, []string{"Bind", "address already in use"}},
+		{"-unknown", "", 2, []string{"-unknown"}},
+		{"serve", "", 2, []string{`"serve"`}},
+		{"-h", "", 0, []string{"usage:", "-nodes", "-trusted-proxies"}},
+	} {
+		var stderr bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // whatever starts by mistake ends at once
+		assert.Equal(t, c.code, run(ctx, strings.Fields(c.args), c.secret, io.Discard, &stderr), "%s: %s", c.args, &stderr)
+		for _, s := range c.says {
+			assert.Contains(t, stderr.String(), s, c.args)
+		}
+	}
+}
+
+// The demonstration admits exactly the limits, and says so.
+func TestTry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts nodes on loopback")
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-try"}, "", &stdout, &stderr)
+	require.Equal(t, 0, code, "%s%s", &stdout, &stderr)
+	for _, row := range []string{
+		`POST /v1/authorize +10 per minute +60 +10 +\d+ s`,
+		`POST /v1/token +20 per minute +90 +20 +\d+ s`,
+		`POST /v1/token/refresh +20 per minute +90 +20 +\d+ s`,
+		`GET /v1/agents +100 per minute +240 +100 +\d+ s`,
+		`GET /.well-known/jwks.json +none +240 +240`,
+	} {
+		assert.Regexp(t, row, stdout.String())
+	}
+}
+
+// A trial whose counts are off by one is not exact.
+func TestTrialExact(t *testing.T) {
+	good := trial{limit: 10, send: 60, admitted: 10, marked: 60}
+	assert.True(t, good.exact())
+	for _, change := range []func(*trial){
+		func(t *trial) { t.admitted++ }, func(t *trial) { t.admitted-- },
+		func(t *trial) { t.marked-- }, func(t *trial) { t.failed++ },
+	} {
+		bad := good
+		change(&bad)
+		assert.False(t, bad.exact(), "%+v", bad)
+	}
+	assert.True(t, (&trial{send: 60, admitted: 60}).exact())
+	assert.False(t, (&trial{send: 60, admitted: 59}).exact())
+	assert.False(t, (&trial{send: 60, admitted: 60, marked: 1}).exact(), "an exempt route carries no header")
+}
+
+// It prints its addresses and what to try, serves, and leaves when it is told to end.
+func TestServesUntilToldToEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts nodes on loopback")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"-nodes", "2", "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0"}, "", w, io.Discard)
+		w.Close()
+	}()
+	var told strings.Builder
+	buf := make([]byte, 1024)
+	for strings.Count(told.String(), "curl") < 3 {
+		n, err := r.Read(buf)
+		require.NoError(t, err, "%s", &told)
+		told.Write(buf[:n])
+	}
+	urls := regexp.MustCompile(`node\d +(http://127\.0\.0\.1:\d+) +cluster 127\.0\.0\.1:\d+`).FindAllStringSubmatch(told.String(), -1)
+	require.Len(t, urls, 2, "%s", &told)
+	for _, u := range urls {
+		resp, err := http.Get(u[1] + "/v1/agents")
+		require.NoError(t, err)
+		resp.Body.Close()
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+	cancel()
+	go io.Copy(io.Discard, r)
+	select {
+	case c := <-code:
+		assert.Equal(t, 0, c)
+	case <-time.After(leaveMax + 5*time.Second):
+		require.FailNow(t, "it does not end")
+	}
+	_, err := http.Get(urls[0][1] + "/v1/agents")
+	assert.Error(t, err, "nobody is there any more")
+}

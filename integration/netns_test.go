@@ -1,0 +1,165 @@
+//go:build linux
+
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/integration/netnslab"
+	"github.com/weir-go/weir/limiter"
+)
+
+// Five processes of the example on hosts of their own, and a network that really breaks.
+// What must hold is the table of the cluster package's documentation, row by row. The same
+// is shown in virtual time, for many more cases, in cluster/clustertest; this is to show
+// that kernels do what that simulation takes them to do.
+
+const (
+	townSize  = 5
+	nsWorkers = townSize
+
+	flush       = 100 * time.Millisecond // cluster.Config's default
+	busyFlushes = 30                     // what two may become on a busy machine
+)
+
+// ample is a limit that nothing here exhausts: what is left of it says what is counted.
+var ample = limiter.Per(1_000_000, 24*time.Hour)
+
+func isAmple(string) limiter.Limit { return ample }
+
+func TestNetns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes network namespaces, for a minute")
+	}
+	// First what has a figure to tell, alone; then all that mostly waits, at once.
+	t.Run("rolling restart under load", rollingRestart)
+	scenarios := map[string]func(*testing.T){
+		"split modes":             splitModes,
+		"dead link":               deadLink,
+		"killed owner":            killedOwner,
+		"stopped owner":           stoppedOwner,
+		"kill one after another":  killOneAfterAnother,
+		"scale up and down again": scale,
+	}
+	for _, k := range netnslab.Kinds {
+		scenarios["cut by "+k.String()] = func(t *testing.T) { cutAndMend(t, k) }
+	}
+	var wg sync.WaitGroup
+	for name, run := range scenarios {
+		wg.Go(func() { t.Run(name, run) })
+	}
+	wg.Wait()
+}
+
+// However the network was cut: no caller saw an error, and once it is mended, every hit
+// that either side admitted is counted.
+func cutAndMend(t *testing.T, k netnslab.Kind) {
+	if err := k.Usable(); err != nil {
+		unavailable(t, err)
+	}
+	w := newTown(t, townSize, townSize, calm)
+	a, b := []int{1, 2, 3}, []int{4, 5}
+	if k == netnslab.Link { // which isolates each host of b
+		a, b = []int{1, 2, 3, 4}, []int{5}
+	}
+	keys := w.keysOf(ample, 2, func(n *nsNode) bool { return slices.Contains(a, n.host) })
+	keys = append(keys, w.keysOf(ample, 2, func(n *nsNode) bool { return slices.Contains(b, n.host) })...)
+	side := [2]int{}
+	tr := startNsTraffic(t, &nsTraffic{keys: keys, limit: isAmple, seen: func(n *nsNode, _ string, d limiter.Decision) {
+		if d.Allowed && slices.Contains(b, n.host) {
+			side[1]++
+		} else if d.Allowed {
+			side[0]++
+		}
+	}}, func() []*nsNode { return w.on() }, nsWorkers, 50*time.Millisecond)
+	tr.more(t, 50)
+	w.quietly(func() { require.NoError(t, w.lab.Cut(k, a, b)) })
+	cut := time.Now()
+	w.awaitWhole(a...)
+	w.awaitWhole(b...)
+	noticed := time.Since(cut)
+	tr.more(t, 50)
+	require.NoError(t, w.lab.Mend(k, a, b))
+	mended := time.Now()
+	w.awaitWhole()
+	t.Logf("noticed after %v, whole again after %v", noticed.Round(time.Millisecond), time.Since(mended).Round(time.Millisecond))
+	tr.more(t, 20)
+	tr.stop()
+	t.Log(tr)
+	assert.Empty(t, tr.failures)
+	assert.NotZero(t, side[0])
+	assert.NotZero(t, side[1])
+	if k == netnslab.DropOneWay {
+		w.requireCounted(tr)
+		return
+	}
+	w.requireExact(ample, tr.admitted)
+}
+
+// requireCounted is requireExact where answers were lost on the way: those are counted
+// again by whoever was asked next. Never less than what was admitted, and not more than
+// the answers that were slow because of it account for.
+func (w *town) requireCounted(tr *nsTraffic) {
+	w.t.Helper()
+	counted := map[string]int64{}
+	var sum, admitted int64
+	for _, key := range tr.keys {
+		counted[key] = ample.Quota - w.on()[0].look(key, ample).Remaining
+		assert.GreaterOrEqual(w.t, counted[key], tr.admitted[key], key)
+		sum, admitted = sum+counted[key], admitted+tr.admitted[key]
+	}
+	assert.LessOrEqual(w.t, sum, admitted+3*tr.slow, "%d slow answers", tr.slow)
+	w.t.Logf("%d admitted, %d counted, %d slow answers", admitted, sum, tr.slow)
+	w.requireExact(ample, counted) // all nodes agree
+}
+
+// One dead link between two live nodes is what gossip never notices. Requests go round it,
+// and the owner decides as ever.
+func deadLink(t *testing.T) {
+	if err := netnslab.Drop.Usable(); err != nil {
+		unavailable(t, err)
+	}
+	w := newTown(t, townSize, townSize, calm)
+	limit := limiter.Per(50, 24*time.Hour)
+	keys := w.keysOf(limit, 3, func(n *nsNode) bool { return n.host == 1 })
+	keys = append(keys, w.keysOf(limit, 3, func(n *nsNode) bool { return n.host == 2 })...)
+	require.NoError(t, w.lab.Cut(netnslab.Drop, []int{1}, []int{2}))
+	tr := startNsTraffic(t, &nsTraffic{keys: keys, limit: func(string) limiter.Limit { return limit }},
+		func() []*nsNode { return w.on(1, 2) }, 2, 5*time.Millisecond)
+	spent := func() bool {
+		sums := tr.sums()
+		for _, key := range keys {
+			if sums[key] < limit.Quota {
+				return false
+			}
+		}
+		return true
+	}
+	eventually(t, spent, "not all is admitted: %v", lazily(func() string { return fmt.Sprint(tr.sums()) }))
+	held := time.After(5 * time.Second) // twice what gossip takes to replace a dead node
+	for open := true; open; {
+		for _, n := range w.on() {
+			require.Equal(t, townSize, n.stats().Live, "%v", n)
+		}
+		select {
+		case <-held:
+			open = false
+		default:
+			tr.more(t, 20)
+		}
+	}
+	tr.stop()
+	t.Log(tr)
+	assert.Empty(t, tr.failures)
+	assert.Zero(t, tr.degraded, "the owner decided")
+	for _, key := range keys {
+		assert.Equal(t, limit.Quota, tr.admitted[key], key)
+	}
+}

@@ -1,0 +1,80 @@
+package integration
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/middleware"
+)
+
+func guard(ctx context.Context, bind string, join []string, secret []byte, mux http.Handler) (http.Handler, *cluster.Node, error) {
+	node, err := cluster.Start(ctx, cluster.Config{Bind: bind, Join: join, Secret: secret})
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := middleware.New(node, middleware.Policy{
+		Default: []middleware.Rule{{Name: "default", Limit: limiter.Per(100, time.Minute)}},
+		Routes: []middleware.Route{
+			middleware.On("POST /login", middleware.Rule{Name: "login", Limit: limiter.Per(5, time.Minute)}),
+			middleware.Exempt("GET /health"),
+		},
+	})
+	if err != nil {
+		node.Close()
+		return nil, nil, err
+	}
+	return m.Wrap(mux), node, nil // node.Leave(ctx) before the process ends
+}
+
+// The README's code is this file's, letter by letter, and so compiles.
+func TestReadmeCodeIsCompiled(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	require.NoError(t, err)
+	here, err := os.ReadFile("readme_test.go")
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	require.NotEmpty(t, blocks)
+	for _, b := range blocks {
+		assert.Contains(t, string(here), b[1])
+	}
+}
+
+// And it does what the README says.
+func TestReadmeCodeWorks(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) {})
+	guarded, node, err := guard(t.Context(), "127.0.0.1:0", nil, []byte(secret), mux)
+	require.NoError(t, err)
+	defer node.Close()
+	for route, limit := range map[string]string{"GET /": "100", "POST /login": "5", "GET /health": ""} {
+		method, path, _ := strings.Cut(route, " ")
+		w := httptest.NewRecorder()
+		guarded.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		assert.Equal(t, http.StatusOK, w.Code, route)
+		assert.Equal(t, limit, w.Header().Get("X-RateLimit-Limit"), route)
+	}
+}
+
+// Files and packages that the README names exist.
+func TestReadmeNamesWhatExists(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	require.NoError(t, err)
+	named := regexp.MustCompile("`((?:limiter|ring|transport|cluster|middleware|client|integration|examples|\\.ci)(?:/[a-z./]+)?)`").
+		FindAllStringSubmatch(string(readme), -1)
+	require.Greater(t, len(named), 10)
+	for _, n := range named {
+		_, err := os.Stat(root + "/" + n[1])
+		assert.NoError(t, err)
+	}
+}
