@@ -43,6 +43,11 @@
 //	no owner and no successor reachable        one share per node that decides alone
 //	an answer is lost                          counted twice at worst, never not at all
 //
+// A crash is noticed in some 2.5 s, a split that cuts several nodes off in up to 6 s:
+// they vanish one by one. With SplitShare and SplitQuorum, what a node takes over from
+// one that vanished it admits by one node's share until no other has vanished for 4 s.
+// A request that a cut link held back is counted when it arrives, up to 2 s late.
+//
 // After a failure the slots meet, and every answer is exact again. A node that
 // vanished without leaving counts as known for ForgetAfter; for SplitShare and
 // SplitQuorum to keep their bound for longer, set ExpectedNodes.

@@ -179,7 +179,7 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 	part, flags := c.id.Partition(), c.flags
 	timeout := n.cfg.CallTimeout / callOverhead
 	if flags&flagFailover != 0 {
-		timeout /= 2 // the asker has waited once already
+		timeout /= 4 // the asker has waited once already
 	}
 	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout)}
 	for {

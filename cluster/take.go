@@ -117,16 +117,16 @@ func (n *Node) minorityDecision() limiter.Decision {
 // changing hands.
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
 	end := time.Now().Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
+	r := round{n: n, ctx: ctx, kind: kind, c: c, end: end}
 	for {
-		v := n.view.Load()
-		r := round{n: n, ctx: ctx, v: v, kind: kind, c: c, end: end}
+		r.v = n.view.Load()
 		d, ok, err := r.decision()
 		if ok || err != nil {
 			return d, err
 		}
 		if !r.again() {
-			alone := !v.owns(c.id.Partition())
-			return r.decide(n.forcedShare(v, &c.lim, alone), alone), ctx.Err()
+			alone := !r.v.owns(c.id.Partition())
+			return r.decide(n.forcedShare(r.v, &c.lim, alone), alone), ctx.Err()
 		}
 	}
 }
@@ -138,7 +138,10 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 	holder, passing := n.holder(v, part)
 	if holder != nil {
 		flags := uint8(0)
-		if passing {
+		switch {
+		case passing && r.told:
+			flags = flagFailover // it knows who decides, or has copies
+		case passing:
 			flags = flagPassed
 		}
 		if ok, err := r.ask(holder, flags, n.cfg.CallTimeout); ok || err != nil {
@@ -148,6 +151,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 			return d, true, nil
 		}
 		if c.outcome == notHolder {
+			r.told = true
 			return d, false, nil
 		}
 	}
@@ -165,7 +169,8 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		if next == nil || next == holder {
 			continue
 		}
-		if ok, err := r.ask(next, flagFailover, n.cfg.CallTimeout); ok || err != nil {
+		left := time.Until(r.end) / time.Duration(n.cfg.Replicas-rank+1) // some for the next one
+		if ok, err := r.ask(next, flagFailover, left); ok || err != nil {
 			return c.d, ok, err
 		}
 	}
@@ -180,15 +185,15 @@ func (r *round) again() bool {
 	if r.c.outcome != notHolder {
 		return false
 	}
-	next := r.end
-	if w := r.n.pendingOf(r.c.id.Partition()); w != nil {
-		w.await(r.ctx, next)
-	} else {
-		if soon := time.Now().Add(askAgain); soon.Before(next) {
-			next = soon
-		}
-		(&pending{}).await(r.ctx, next)
+	next := time.Now().Add(askAgain)
+	if next.After(r.end) {
+		next = r.end
 	}
+	w := r.n.pendingOf(r.c.id.Partition())
+	if w == nil {
+		w = &pending{}
+	}
+	w.await(r.ctx, next)
 	return r.ctx.Err() == nil && time.Now().Before(r.end)
 }
 
@@ -224,15 +229,19 @@ type round struct {
 	kind uint8
 	c    *takeCall
 	end  time.Time
+	told bool // that who should hold the partition does not
 }
 
 // ask asks one peer. ok says that it decided; an error ends the round.
 func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err error) {
-	deadline := time.Now().Add(timeout)
-	if deadline.After(r.end) {
-		deadline = r.end
-	}
 	r.c.flags, r.c.outcome = flags, unreachable
+	now := time.Now()
+	if left := r.end.Sub(now); left < timeout {
+		if timeout = left; left < r.n.cfg.CallTimeout/8 {
+			return false, nil // no time to answer: a failure would say nothing of the peer
+		}
+	}
+	deadline := now.Add(timeout)
 	switch err := r.n.ask(r.ctx, p, deadline, r.kind, r.c); {
 	case err == nil:
 		return r.c.outcome == decided, nil
