@@ -29,7 +29,9 @@
 // Idempotency-Key header. Nothing is waited for that the request's context, or the
 // bound on the total time, would cut short: then the answer at hand is returned at once.
 //
-// The package needs the standard library only, keeps no goroutine and no
-// state outside a Transport. A redirect is a request of its own, with its own attempts. It reads the time with [time.Now] and waits with
-// [time.Timer], so it runs in a testing/synctest bubble as it is.
+// A redirect is a request of its own, with its own attempts.
+//
+// The package needs the standard library only, keeps no goroutine and no state outside
+// a Transport. It reads the time with [time.Now] and waits with [time.Timer], so it runs
+// in a testing/synctest bubble as it is.
 package client

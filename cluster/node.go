@@ -324,6 +324,7 @@ type Stats struct {
 	limiter.Stats
 	Live        int           // members that this node sees, itself among them
 	Known       int           // and those that vanished not long ago, or ExpectedNodes
+	Unreachable int           // members that it sees and that do not answer it
 	Holding     int           // partitions that this node decides for
 	Pending     int           // partitions that it owns and another still decides for
 	Forwarded   int64         // takes that began here and were another node's to decide
@@ -341,6 +342,11 @@ func (n *Node) Stats() Stats {
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Shipped: n.shipped.Load(), ClockOffset: time.Duration(n.clock.now() - n.cfg.Now().UnixNano())}
 	s.Holding = n.ledger.Held().Len()
+	for _, p := range v.all {
+		if p.down.Load() {
+			s.Unreachable++
+		}
+	}
 	if b := n.behind.Load(); b != 0 {
 		s.Behind = n.clock.age() - time.Duration(b)
 	}

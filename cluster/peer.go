@@ -26,7 +26,7 @@ type peer struct {
 	noRelay  atomic.Int64  // age until which it is not asked to reach others for us
 }
 
-const probeMax = time.Second // longest pause between two probes of a peer that is down
+const probeMax = 250 * time.Millisecond // longest pause between two probes of a peer that is down
 
 // peerFor is the peer of a member: the one in the old view, or a new one, which
 // connects when it is first used.

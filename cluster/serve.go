@@ -196,6 +196,12 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 		}
 	}
 	d, ok := r.here()
+	if !ok && flags&flagFailover != 0 && n.succeeds(r.v, part) {
+		holder, _ := n.holder(r.v, part)
+		if ok, _ := r.askOthers(holder, flagFailover); ok {
+			return // the holder lives, but neither the asker nor we reach it
+		}
+	}
 	if !ok && (r.v.owns(part) || n.succeeds(r.v, part)) {
 		d, ok = r.decide(n.forcedShare(r.v, &c.lim, false), false), true
 	}
@@ -213,7 +219,7 @@ func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration
 	}
 	holder, _ := n.holder(r.v, part)
 	switch {
-	case n.cededTo(part) == from:
+	case r.v.ownerName(part) == from && n.cededTo(part) == from:
 		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
 		return true
 	case holder == nil:

@@ -258,8 +258,8 @@ func maybeSent(err error) bool {
 	return errors.As(err, &call) && call.Sent
 }
 
-// askOthers asks one more node, neither the holder nor a successor: perhaps just our
-// link to them is dead.
+// askOthers asks nodes that are neither the holder nor a successor: perhaps just our
+// link to those is dead.
 func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
 	part, age := r.c.id.Partition(), int64(r.n.clock.age())
 	for _, p := range r.v.all {
@@ -267,10 +267,10 @@ func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
 			continue
 		}
 		ok, err = r.ask(p, flags, r.n.cfg.CallTimeout/callOverhead)
-		if !ok && err == nil {
-			p.noRelay.Store(age + int64(relayPause))
+		if ok || err != nil {
+			return ok, err
 		}
-		return ok, err
+		p.noRelay.Store(age + int64(relayPause))
 	}
 	return false, nil
 }

@@ -83,18 +83,24 @@ func (w *town) spendOn(key string, l limiter.Limit, takes int, hosts ...int) (ad
 	return admitted
 }
 
-// awaitShipped waits until what a node admitted has been copied: its count of copies does
-// not change for five flushes.
-func (n *nsNode) awaitShipped() {
-	n.town.t.Helper()
-	last, since := int64(-1), time.Now()
-	eventually(n.town.t, func() bool {
-		s := n.stats()
-		if s.Shipped != last || s.Behind != 0 {
-			last, since = s.Shipped, time.Now()
+// awaitShipped waits until what nodes admitted has been copied: their counts of copies do
+// not change for so long that even a busy machine flushed in between.
+func awaitShipped(t *testing.T, nodes ...*nsNode) {
+	t.Helper()
+	var last []int64
+	since := time.Now()
+	eventually(t, func() bool {
+		var shipped []int64
+		var behind time.Duration
+		for _, n := range nodes {
+			s := n.stats()
+			shipped, behind = append(shipped, s.Shipped), behind+s.Behind
 		}
-		return time.Since(since) > 5*flush
-	}, "%v never stops shipping", n)
+		if behind > 0 || !slices.Equal(shipped, last) {
+			last, since = shipped, time.Now()
+		}
+		return time.Since(since) > busyFlushes*flush/2
+	}, "%v never stop shipping", nodes)
 }
 
 // tenPerDay is the limit of which 4 are spent, and then 6 are left, whatever happened.
@@ -117,15 +123,13 @@ func (w *town) requireSix(keys []string) {
 	}
 }
 
-// Every node is killed and started again, a flush after the last: exactly what was left
+// Every node is killed and started again, flushes after the last: exactly what was left
 // is left.
 func killOneAfterAnother(t *testing.T) {
 	w := newTown(t, 3, 3, calm)
 	keys := w.spendFour()
 	for host := 1; host <= 3; host++ {
-		for _, n := range w.on() {
-			n.awaitShipped()
-		}
+		awaitShipped(t, w.on()...)
 		assert.Equal(t, -1, w.nodes[host].end(syscall.SIGKILL))
 		w.start(host)
 		w.awaitWhole()
@@ -157,7 +161,7 @@ const (
 	page      = "/v1/agents"
 	pageQuota = 100
 	// pageWindowMin is what a window must have left, so that its end does not cut a count in two.
-	pageWindowMin = 30 * time.Second
+	pageWindowMin = 40 * time.Second
 )
 
 // ask sends a request that claims to come from an address.
@@ -220,12 +224,12 @@ func killedOwner(t *testing.T) {
 	w := newTown(t, townSize, townSize, calm)
 	owner := w.nodes[townSize]
 	others := w.on(1, 2, 3, 4)
+	held := w.keysOf(ample, 5, func(n *nsNode) bool { return n == owner })
 	from := w.ownedAddress(owner)
 	got := tally{admitted: townSize}
 	w.askTimes(&got, 40, from, w.on())
-	owner.awaitShipped()
+	awaitShipped(t, owner)
 
-	held := w.keysOf(ample, 5, func(n *nsNode) bool { return n == owner })
 	tr := startNsTraffic(t, &nsTraffic{keys: held, limit: isAmple}, func() []*nsNode { return others },
 		nsWorkers, 10*time.Millisecond)
 	tr.more(t, 100)
@@ -258,7 +262,7 @@ func stoppedOwner(t *testing.T) {
 	for _, key := range keys {
 		admitted[key] += w.spendOn(key, limit, 20)
 	}
-	owner.awaitShipped()
+	awaitShipped(t, owner)
 	for _, key := range keys { // and these, perhaps, nobody else knows when it stops
 		admitted[key] += w.spendOn(key, limit, 5, townSize)
 	}

@@ -137,7 +137,11 @@ func (c *compiled) addRoute(p *Policy, i int) error {
 	case !r.Exempt && len(r.Rules) == 0:
 		return &PolicyError{Path: path + ".rules", Reason: "is missing: a route without rules must be exempt"}
 	}
-	for _, pattern := range r.Patterns {
+	for k, pattern := range r.Patterns {
+		field := "pattern"
+		if len(r.Patterns) > 1 {
+			field = fmt.Sprintf("pattern[%d]", k)
+		}
 		rt := &route{pattern: pattern}
 		if !r.Exempt {
 			var err error
@@ -145,11 +149,11 @@ func (c *compiled) addRoute(p *Policy, i int) error {
 				return err
 			}
 		}
-		if err := c.table.add(rt); err != nil {
-			return within(path, err)
+		if err := c.table.add(rt, path+"."+field); err != nil {
+			return err
 		}
 		if p.Mux != nil && !isKnown(p.Mux, pattern) {
-			return within(path, fieldError("pattern", pattern, "is unknown: the mux has no handler for it"))
+			return fieldError(path+"."+field, pattern, "is unknown: the mux has no handler for it")
 		}
 	}
 	return nil
@@ -181,5 +185,6 @@ func (rt *route) append(p *Policy, r Rule, path string) error {
 	}
 	rt.rules = append(rt.rules, c)
 	rt.observed = rt.observed || c.count != nil
+	rt.refunds = rt.observed || len(rt.rules) > 1 || rt.refunds || c.outage == OutageClosed
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/weir-go/weir/limiter"
 )
@@ -31,6 +32,9 @@ func (m *Middleware) decide(x *exchange) (status int) {
 		// Nobody was asked, so there is nothing to tell of the other rules.
 		x.calls = slices.DeleteFunc(x.calls, func(c call) bool { return c.verdict != KeyMissing })
 		return http.StatusForbidden
+	}
+	if x.route.refunds {
+		x.asked = time.Now()
 	}
 	m.take(x)
 	ctx := x.request.Context()
@@ -173,7 +177,7 @@ func (m *Middleware) giveBack(x *exchange) {
 		c := &x.calls[i]
 		if c.took() {
 			m.give(x, c)
-			if c.verdict == Admitted {
+			if c.returned && c.verdict == Admitted {
 				c.verdict = Returned
 			}
 		}
@@ -186,8 +190,12 @@ func (c *call) took() bool {
 }
 
 // give returns the cost of one call, also when the client is gone: the budget may be
-// shared with others.
+// shared with others. After the reset there is nothing left of what was taken, and to
+// give it back then would take it off what others have spent since.
 func (m *Middleware) give(x *exchange, c *call) {
+	if time.Since(x.asked) >= c.decision.ResetAfter {
+		return
+	}
 	ctx := context.WithoutCancel(x.request.Context())
 	if err := m.limiter.Give(ctx, c.key, c.budget.limit, c.cost); err != nil {
 		m.stats.lostReturns.Add(1)

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -171,6 +172,38 @@ func TestPlans(t *testing.T) {
 	}
 	for _, q := range s.takes {
 		assert.Equal(t, s.takes[0].key, q.key, "one budget, whatever the plan")
+	}
+
+	// The same plans by a claim, and by a function of the program.
+	named := claims(map[string]string{"plan": "pro"})
+	p.Claims = func(ctx context.Context, name string) (string, bool) {
+		values, _ := ctx.Value(claimKey{}).(map[string]string)
+		return values[name], values != nil
+	}
+	for _, plan := range []middleware.Key{
+		middleware.Claim("plan"),
+		middleware.Func(func(r *http.Request) (string, bool) { return "pro", r.Context().Value(claimKey{}) != nil }),
+	} {
+		p.Default[0].Plan = plan
+		h = wrap(t, s, p, teapot)
+		assert.Equal(t, `"default";q=500;w=60`, get(h, "/", named).Header().Get("RateLimit-Policy"), plan)
+		assert.Equal(t, `"default";q=100;w=60`, get(h, "/").Header().Get("RateLimit-Policy"), plan)
+	}
+}
+
+// Who changes plans keeps what is spent.
+func TestPlanChange(t *testing.T) {
+	p := daily(3)
+	p.Default[0].Plan = middleware.Header("X-Plan")
+	p.Default[0].Plans = map[string]limiter.Limit{"pro": limiter.Per(5, 24*time.Hour)}
+	h := wrap(t, limiter.NewLocal(limiter.Config{}), p, teapot)
+	for i, c := range []struct {
+		plan, left string
+		status     int
+	}{{"", "2", 418}, {"", "1", 418}, {"", "0", 418}, {"", "0", 429}, {"pro", "1", 418}, {"", "0", 429}, {"pro", "0", 418}, {"pro", "0", 429}} {
+		w := get(h, "/", set("X-Plan", c.plan))
+		assert.Equal(t, c.status, w.Code, i)
+		assert.Equal(t, c.left, w.Header().Get("X-RateLimit-Remaining"), i)
 	}
 }
 

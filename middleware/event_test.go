@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,7 +69,7 @@ func TestHooksThatFail(t *testing.T) {
 			if calls++; calls%2 == 0 {
 				panic("hook")
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(time.Second)
 		}
 		m, err := middleware.New(l, p)
 		require.NoError(t, err)
@@ -82,6 +83,30 @@ func TestHooksThatFail(t *testing.T) {
 		}
 		assert.Equal(t, http.StatusTooManyRequests, get(ok, "/").Code)
 		assert.Equal(t, int64(calls/2), m.Stats().HookPanics)
+	})
+}
+
+// A hook that takes its time delays the request that it hears of, and no other one: the
+// decision is made by then, and nothing is locked.
+func TestSlowHookHoldsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := daily(100)
+		p.OnDecision = func(e middleware.Event) {
+			if e.Method == http.MethodPost {
+				time.Sleep(time.Second)
+			}
+		}
+		h := wrap(t, limiter.NewLocal(limiter.Config{}), p, teapot)
+		var slow sync.WaitGroup
+		for range 3 {
+			slow.Go(func() { get(h, "/", func(r *http.Request) { r.Method = http.MethodPost }) })
+		}
+		synctest.Wait() // all three are in their hooks
+		start := time.Now()
+		assert.Equal(t, "96", get(h, "/").Header().Get("X-RateLimit-Remaining"))
+		assert.Equal(t, start, time.Now())
+		slow.Wait()
+		assert.Equal(t, "95", get(h, "/").Header().Get("X-RateLimit-Remaining"))
 	})
 }
 

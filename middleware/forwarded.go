@@ -165,6 +165,5 @@ func parseAddr(s string) (netip.Addr, bool) {
 	if err != nil {
 		return netip.Addr{}, false
 	}
-	// The zone goes first: while it is there, Unmap leaves the address as it is.
 	return a.WithZone("").Unmap(), true
 }

@@ -21,7 +21,13 @@ func ClientIP() Key {
 
 // ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
 func ClientIPBy(a Address) Key {
-	return Key{name: "client-ip", bind: func(binding) (appendSubject, error) { return a.bind() }}
+	return Key{name: "client-ip", bind: func(binding) (appendSubject, error) {
+		subject, err := a.bind()
+		if err != nil {
+			return nil, within("client-ip", err)
+		}
+		return subject, nil
+	}}
 }
 
 // PeerIP is the address of the socket's peer, whatever the policy trusts. IPv6 counts by /64.

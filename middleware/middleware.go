@@ -78,8 +78,8 @@ type exchange struct {
 	route   *route
 	request *http.Request
 	calls   []call
-	buf     []byte // subjects and keys of the calls
-	began   time.Time
+	buf     []byte    // subjects and keys of the calls
+	asked   time.Time // before the limiter was, where something may be given back
 }
 
 // serve is the way of one request, as the package comment tells it.

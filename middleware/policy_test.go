@@ -60,7 +60,7 @@ func TestPolicyErrors(t *testing.T) {
 		{rule(func(r *middleware.Rule) { r.Key = middleware.Func(nil) }), "func: the function is nil"},
 		{rule(func(r *middleware.Rule) { r.Key = middleware.Join() }), "join(): it has no parts"},
 		{rule(func(r *middleware.Rule) { r.Key = middleware.FirstOf(middleware.Bearer(), middleware.Join()) }), "first-of(bearer, join()): join(): it has no parts"},
-		{rule(func(r *middleware.Rule) { r.Key = middleware.ClientIPBy(middleware.Address{IPv6Prefix: 200}) }), `default[0].key.ipv6Prefix (rule "a"): 200 is not within 1 to 128`},
+		{rule(func(r *middleware.Rule) { r.Key = middleware.ClientIPBy(middleware.Address{IPv6Prefix: 200}) }), `default[0].key.client-ip.ipv6Prefix (rule "a"): 200 is not within 1 to 128`},
 		{rule(func(r *middleware.Rule) { r.Plans = map[string]limiter.Limit{"p": limiter.Per(9, time.Second)} }), "default[0].plan (rule \"a\"): is missing"},
 		{rule(func(r *middleware.Rule) { r.Plan = middleware.Header("P") }), "default[0].plans (rule \"a\"): is missing"},
 		{rule(func(r *middleware.Rule) {
@@ -100,35 +100,6 @@ func TestPolicyErrors(t *testing.T) {
 	}
 	_, err := middleware.New(nil, middleware.ReferencePolicy())
 	assert.ErrorContains(t, err, "the limiter is nil")
-}
-
-// A policy is swapped whole, and budgets carry over.
-func TestSwap(t *testing.T) {
-	l := limiter.NewLocal(limiter.Config{})
-	hourly := func(quota int64) middleware.Policy {
-		return middleware.Policy{Default: []middleware.Rule{{Name: "default", Limit: limiter.Per(quota, 24*time.Hour)}}}
-	}
-	m, err := middleware.New(l, hourly(5))
-	require.NoError(t, err)
-	h := m.Wrap(teapot)
-	for range 3 {
-		get(h, "/")
-	}
-	require.NoError(t, m.Swap(hourly(10)))
-	w := get(h, "/")
-	assert.Equal(t, "10", w.Header().Get("X-RateLimit-Limit"))
-	assert.Equal(t, "6", w.Header().Get("X-RateLimit-Remaining"), "a raised quota applies to what is spent")
-	require.NoError(t, m.Swap(hourly(4)))
-	w = get(h, "/")
-	assert.Equal(t, http.StatusTooManyRequests, w.Code, "a lowered one as well")
-
-	require.ErrorIs(t, m.Swap(hourly(0)), middleware.ErrPolicy)
-	assert.Equal(t, "4", get(h, "/").Header().Get("X-RateLimit-Limit"), "a broken policy leaves the old one")
-
-	other := hourly(4)
-	other.Default[0].Limit.Algorithm = limiter.SlidingWindow
-	require.NoError(t, m.Swap(other))
-	assert.Equal(t, "3", get(h, "/").Header().Get("X-RateLimit-Remaining"), "another algorithm starts afresh")
 }
 
 // What a policy is made of may be changed after New without effect.

@@ -14,6 +14,7 @@ type route struct {
 	pattern  string // "" for the default
 	rules    []*rule
 	observed bool // whether a rule needs to see the response
+	refunds  bool // whether something may be given back
 }
 
 // table finds the route of a request. The matching is done by http.ServeMux itself: a
@@ -41,19 +42,19 @@ func (t *table) find(r *http.Request) *route {
 	return t.byDefault
 }
 
-// add registers a route under its pattern, or says why that cannot be.
-func (t *table) add(rt *route) error {
+// add registers a route under its pattern, or says why that cannot be of the pattern at path.
+func (t *table) add(rt *route, path string) error {
 	if method, _, ok := strings.Cut(rt.pattern, " "); ok && method != strings.ToUpper(method) {
-		return fieldError("pattern", rt.pattern, "has a method in lower case, which no request matches")
+		return fieldError(path, rt.pattern, "has a method in lower case, which no request matches")
 	}
 	if _, twice := t.routes[rt.pattern]; twice {
-		return fieldError("pattern", rt.pattern, "is there twice")
+		return fieldError(path, rt.pattern, "is there twice")
 	}
 	if err := register(t.mux, rt.pattern); err != nil {
 		if parse := register(http.NewServeMux(), rt.pattern); parse != nil {
-			return fieldError("pattern", rt.pattern, "is not a pattern: "+parse.Error())
+			return fieldError(path, rt.pattern, "is not a pattern: "+parse.Error())
 		}
-		return fieldError("pattern", rt.pattern, fmt.Sprintf("conflicts with pattern %q", t.rival(rt.pattern)))
+		return fieldError(path, rt.pattern, fmt.Sprintf("conflicts with pattern %q", t.rival(rt.pattern)))
 	}
 	t.routes[rt.pattern] = rt
 	return nil

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 )
 
 // serveObserved runs the handler behind a wrapper, and gives back the cost of the rules
@@ -15,7 +14,6 @@ func (m *Middleware) serveObserved(w http.ResponseWriter, x *exchange, next http
 	if x.policy.keepHeaders {
 		o.kept = x.policy.limitHeaders(w.Header())
 	}
-	x.began = time.Now()
 	panicked := true
 	defer func() {
 		m.settle(x, o.outcome(panicked))
@@ -32,14 +30,10 @@ func (m *Middleware) settle(x *exchange, status int) {
 		if c.rule.count == nil || !c.took() || c.rule.count(status) {
 			continue
 		}
-		// After the reset there is nothing left of what was taken. To give it back
-		// then would take it off what others have spent since.
-		if time.Since(x.began) >= c.decision.ResetAfter {
-			continue
+		if m.give(x, c); c.returned {
+			c.verdict = Returned
+			m.report(x, c)
 		}
-		m.give(x, c)
-		c.verdict = Returned
-		m.report(x, c)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -26,13 +25,14 @@ import (
 
 // counting is a policy whose rule counts failures, so that handlers get the wrapper.
 func counting() middleware.Policy {
-	r := middleware.Rule{Name: "default", Limit: limiter.Per(100, 24*time.Hour), Count: middleware.CountFailures}
-	return middleware.Policy{Default: []middleware.Rule{r}}
+	p := daily(100)
+	p.Default[0].Count = middleware.CountFailures
+	return p
 }
 
 // bothWays runs a test with the server's own ResponseWriter and with the wrapper.
 func bothWays(t *testing.T, run func(t *testing.T, p middleware.Policy)) {
-	t.Run("bare", func(t *testing.T) { run(t, by(middleware.Key{})) })
+	t.Run("bare", func(t *testing.T) { run(t, daily(100)) })
 	t.Run("wrapped", func(t *testing.T) { run(t, counting()) })
 	t.Run("kept", func(t *testing.T) {
 		p := counting()
@@ -219,7 +219,7 @@ func TestKeepHeadersBehindAProxy(t *testing.T) {
 	t.Cleanup(upstream.Close)
 	u, err := url.Parse(upstream.URL)
 	require.NoError(t, err)
-	p := by(middleware.Key{})
+	p := daily(100)
 	p.KeepHeaders, p.EchoRequestID, p.Dialects = true, true, middleware.XRateLimit|middleware.IETF
 	s := serve(t, p, httputil.NewSingleHostReverseProxy(u).ServeHTTP)
 	a, body := fetch(t, s.URL)
@@ -228,73 +228,4 @@ func TestKeepHeadersBehindAProxy(t *testing.T) {
 	assert.Equal(t, "yes", a.Header.Get("X-Upstream"))
 	assert.NotEmpty(t, a.Header.Get("RateLimit"))
 	assert.Len(t, a.Header.Get("X-Request-Id"), 36)
-}
-
-// What counts as a failure is given back or not by how the handler really ended.
-func TestOutcomes(t *testing.T) {
-	for name, c := range map[string]struct {
-		handler http.HandlerFunc
-		counts  bool
-	}{
-		"nothing written": {func(http.ResponseWriter, *http.Request) {}, false},
-		"write":           {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x") }, false},
-		"write string":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x") }, false},
-		"flush":           {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(500) }, false},
-		"302":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }, false},
-		"401":             {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, true},
-		"the first status": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(500)
-			w.WriteHeader(200)
-		}, true},
-		"100 is not the answer": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(103)
-			w.WriteHeader(404)
-		}, true},
-		"panic":              {func(http.ResponseWriter, *http.Request) { panic("x") }, true},
-		"abort":              {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
-		"panic after 200":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200); panic("x") }, false},
-		"read from a source": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, strings.NewReader("x")) }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := &script{}
-			p := by(middleware.Key{})
-			p.Default[0].Count = middleware.CountFailures
-			var verdicts []middleware.Verdict
-			p.OnDecision = func(e middleware.Event) { verdicts = append(verdicts, e.Verdict) }
-			h := wrap(t, s, p, c.handler)
-			func() {
-				defer func() { _ = recover() }()
-				get(h, "/")
-			}()
-			if c.counts {
-				assert.Empty(t, s.gives)
-				assert.Equal(t, []middleware.Verdict{middleware.Admitted}, verdicts)
-			} else {
-				require.Len(t, s.gives, 1)
-				assert.Equal(t, s.takes[0], s.gives[0], "the very same key, limit and cost")
-				assert.Equal(t, []middleware.Verdict{middleware.Admitted, middleware.Returned}, verdicts)
-			}
-		})
-	}
-}
-
-// After the window has ended there is nothing to give back: it would be taken from what
-// others spent since.
-func TestNothingIsGivenBackAfterTheReset(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for wait, gives := range map[time.Duration]int{59 * time.Second: 1, 60 * time.Second: 0, time.Hour: 0} {
-			s := always(left(5), nil) // resets in a minute
-			p := by(middleware.Key{})
-			p.Default[0].Count = middleware.CountFailures
-			get(wrap(t, s, p, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(wait) })), "/")
-			assert.Len(t, s.gives, gives, wait)
-		}
-	})
-}
-
-func TestCountStatuses(t *testing.T) {
-	count := middleware.CountStatuses(401, 403, -1, 5000)
-	for status, want := range map[int]bool{401: true, 403: true, 200: false, 500: false, -1: false, 5000: false, 0: false} {
-		assert.Equal(t, want, count(status), status)
-	}
 }

@@ -10,7 +10,7 @@
 //
 // The nodes are real ones; only the network is simulated (package simnet), and the
 // clocks can be skewed. Goroutines of a paused node still run, but it is cut off from
-// everything until it is resumed.
+// everything and its clock stands still until it is resumed.
 package clustertest
 
 import (
@@ -19,7 +19,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +31,8 @@ import (
 type Options struct {
 	// Network is what the wires are like; zero is a latency of 0.2 ms.
 	Network simnet.Options
+	// Skews are by how much the clocks of the first nodes are wrong from the start.
+	Skews []time.Duration
 	// Config may change the configuration of node i before it starts, each time.
 	Config func(i int, c *cluster.Config)
 	// Log receives the nodes' logs; nil discards them.
@@ -47,7 +48,8 @@ type Cluster struct {
 	opt   Options
 	hosts []*simnet.Host
 	nodes []*cluster.Node // nil where the node is not running
-	skews []*atomic.Int64
+	clock []*clock
+	moved int // nodes that came back at another address
 }
 
 const (
@@ -79,7 +81,10 @@ func (c *Cluster) Add() int {
 	i := len(c.nodes)
 	c.hosts = append(c.hosts, c.Net.Host(name(i), fmt.Sprintf("127.1.%d.%d", i/250, i%250+1)))
 	c.nodes = append(c.nodes, nil)
-	c.skews = append(c.skews, new(atomic.Int64))
+	c.clock = append(c.clock, &clock{})
+	if i < len(c.opt.Skews) {
+		c.clock[i].set(c.opt.Skews[i])
+	}
 	c.start(i)
 	return i
 }
@@ -90,10 +95,9 @@ func (c *Cluster) start(i int) {
 	c.t.Helper()
 	time.Sleep(time.Millisecond) // nodes never start at quite the same instant
 	addr := func(h *simnet.Host) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
-	skew := c.skews[i]
 	cfg := cluster.Config{
 		Name: name(i), Bind: addr(c.hosts[i]), Network: c.hosts[i], Logger: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) },
+		Now: c.clock[i].now,
 	}
 	for _, h := range c.hosts {
 		cfg.Join = append(cfg.Join, addr(h))
@@ -163,11 +167,15 @@ func (c *Cluster) Crash(i int) {
 func (c *Cluster) end(i int) {
 	c.nodes[i].Close()
 	c.nodes[i] = nil
+	c.clock[i].run()
 }
 
 // Leave lets a node leave gracefully.
-func (c *Cluster) Leave(i int) error {
-	err := c.nodes[i].Leave(context.Background())
+func (c *Cluster) Leave(i int) error { return c.LeaveWithin(context.Background(), i) }
+
+// LeaveWithin is Leave with a context.
+func (c *Cluster) LeaveWithin(ctx context.Context, i int) error {
+	err := c.nodes[i].Leave(ctx)
 	c.nodes[i] = nil
 	return err
 }
@@ -180,14 +188,30 @@ func (c *Cluster) Restart(i int) {
 	c.start(i)
 }
 
-// Pause cuts a node off from everything, as SIGSTOP does, until Resume.
-func (c *Cluster) Pause(i int) { c.hosts[i].Pause() }
+// Move starts a node that was killed, crashed or left under its old name at an address
+// that no node had before.
+func (c *Cluster) Move(i int) {
+	c.t.Helper()
+	c.moved++
+	c.hosts[i] = c.Net.Host(name(i), fmt.Sprintf("127.2.%d.%d", c.moved/250, c.moved%250+1))
+	c.start(i)
+}
+
+// Pause stops a node as SIGSTOP does, until Resume: it hears and says nothing, and its
+// clock stands still.
+func (c *Cluster) Pause(i int) {
+	c.clock[i].halt()
+	c.hosts[i].Pause()
+}
 
 // Resume ends a Pause.
-func (c *Cluster) Resume(i int) { c.hosts[i].Resume() }
+func (c *Cluster) Resume(i int) {
+	c.clock[i].run()
+	c.hosts[i].Resume()
+}
 
 // Skew makes a node's clock differ by d from now on.
-func (c *Cluster) Skew(i int, d time.Duration) { c.skews[i].Store(int64(d)) }
+func (c *Cluster) Skew(i int, d time.Duration) { c.clock[i].set(d) }
 
 // Whole says whether the nodes see each other, all of them and no others, and every
 // partition is in one hand. Without arguments it means all running nodes.
@@ -206,11 +230,19 @@ func (c *Cluster) Whole(nodes ...int) bool {
 	return holding == cluster.Partitions
 }
 
+// reachable says whether the nodes that see each other also get answers.
+func (c *Cluster) reachable(nodes ...int) bool {
+	if len(nodes) == 0 {
+		nodes = c.Running()
+	}
+	return !slices.ContainsFunc(nodes, func(i int) bool { return c.nodes[i].Stats().Unreachable > 0 })
+}
+
 // Settle waits until the cluster, or some nodes of it, are whole, and copies have
 // been shipped. It fails the test if that takes more than two minutes.
 func (c *Cluster) Settle(nodes ...int) {
 	c.t.Helper()
-	for start := time.Now(); !c.Whole(nodes...); time.Sleep(settlePoll) {
+	for start := time.Now(); !c.Whole(nodes...) || !c.reachable(nodes...); time.Sleep(settlePoll) {
 		if time.Since(start) > settleMax {
 			for _, i := range c.Running() {
 				c.t.Logf("node %d: %+v", i, c.nodes[i].Stats())
@@ -226,7 +258,7 @@ func (c *Cluster) Settle(nodes ...int) {
 func (c *Cluster) Close() {
 	c.Net.Heal()
 	for _, i := range slices.Backward(c.Running()) {
-		c.hosts[i].Resume()
+		c.Resume(i)
 		c.end(i)
 	}
 	time.Sleep(time.Minute) // free: what gossip left behind runs out

@@ -37,7 +37,12 @@ func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middlew
 		{"at the reset the window is full", resetIsFull},
 		{"503 where a limit fails closed", failsClosed},
 		{"stacked limits", stacked},
+		{"stacked limits, concurrently", stackedConcurrently},
 		{"a failed login alone counts", outcomes},
+		{"plans", plans},
+		{"costs", costs},
+		{"shadow rules", shadow},
+		{"another policy at run time", swaps},
 		{"other dialects", dialects},
 		{"problem+json and own responders", responders},
 	}
@@ -59,6 +64,9 @@ var reference = []struct {
 	{"GET /v1/agents", 100},
 }
 
+// A client that sends one request after the other is admitted exactly as often as the table
+// says, counted down by the headers, and then not once more. The requests go to all nodes in
+// turn, so this is also where a node that counted for itself would be caught.
 func routeLimits(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	for _, ref := range reference {
@@ -74,6 +82,8 @@ func routeLimits(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// The same with sixteen senders at once. Exactly the limit: one more would be a race between
+// looking and taking, one less a request that was counted twice.
 func routeLimitsConcurrently(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	for _, ref := range reference {
@@ -95,6 +105,8 @@ func routeLimitsConcurrently(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// "one budget for all the routes that have no limit of their own": also those that do not
+// exist, or scanning for pages would be free.
 func defaultIsShared(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("GET /v1/agents")
@@ -109,6 +121,8 @@ func defaultIsShared(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, 100, admitted)
 }
 
+// "A route's own limit replaces the default for that route: the two are separate budgets, and
+// a request spends from one."
 func routesAreSeparate(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/token")
@@ -123,6 +137,8 @@ func routesAreSeparate(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// "public keys are never throttled; carries no rate-limit header": the method belongs to the
+// pattern, so only GET (and with it HEAD) is exempt.
 func exempt(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("GET /health")
@@ -137,6 +153,7 @@ func exempt(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, int64(97), number(t, a, "X-RateLimit-Remaining"), "only GET is exempt")
 }
 
+// "A limit counts per client", and by the address unless the policy says otherwise.
 func perClient(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
@@ -154,6 +171,9 @@ func daily(name string, quota int64) middleware.Rule {
 	return middleware.Rule{Name: name, Limit: limiter.Per(quota, 24*time.Hour)}
 }
 
+// "Patterns are those of Go's http.ServeMux, the most specific wins", also where the mux would
+// clean the path, decode it, or serve HEAD by GET: whoever could reach a route by another
+// spelling would reach it past its limit.
 func specificWins(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.Policy{
 		Default: []middleware.Rule{daily("default", 1)},

@@ -19,6 +19,7 @@ import (
 // service is an auth service on several nodes that share their budgets.
 type service struct {
 	t        *testing.T
+	guards   []*middleware.Middleware
 	nodes    []http.Handler
 	turn     atomic.Int64 // requests so far; the next one goes to node turn modulo nodes
 	clientID atomic.Int64 // clients so far
@@ -32,9 +33,17 @@ func newService(t *testing.T, limiters []middleware.Limiter, p middleware.Policy
 	for _, l := range limiters {
 		m, err := middleware.New(l, p)
 		require.NoError(t, err)
+		s.guards = append(s.guards, m)
 		s.nodes = append(s.nodes, recoverer(m.Wrap(app())))
 	}
 	return s
+}
+
+// swap puts another policy in force on all nodes.
+func (s *service) swap(p middleware.Policy) {
+	for _, m := range s.guards {
+		require.NoError(s.t, m.Swap(p))
+	}
 }
 
 // app answers in each of the ways that the contract speaks of.

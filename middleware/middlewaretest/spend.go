@@ -16,6 +16,9 @@ import (
 
 // The rows about what is spent, and when it is back.
 
+// "A client that waits exactly Retry-After seconds, and is alone on its budget, is admitted",
+// by each algorithm. The wait is a real one: it is the clocks of the nodes that are tried here,
+// and the three algorithms wait side by side.
 func retryAfterSuffices(t *testing.T, limiters []middleware.Limiter) {
 	rules := make([]middleware.Rule, 0, 3)
 	for _, a := range []limiter.Algorithm{limiter.FixedWindow, limiter.SlidingWindow, limiter.TokenBucket} {
@@ -48,6 +51,8 @@ func retryAfterSuffices(t *testing.T, limiters []middleware.Limiter) {
 	wg.Wait()
 }
 
+// "One that waits until X-RateLimit-Reset finds a full window (fixed window)." The reset is a
+// time of the wall clock, the window one of cluster time; rounding up must cover both.
 func resetIsFull(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{
 		{Name: "default", Limit: limiter.Per(5, 1500*time.Millisecond)},
@@ -61,6 +66,8 @@ func resetIsFull(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, int64(4), number(t, a, "X-RateLimit-Remaining"), "at the reset the whole window is there")
 }
 
+// "a request must pass all of them, a denied request spends from none, and the headers show
+// the one with the least left". One after the other, so that each number can be said.
 func stacked(t *testing.T, limiters []middleware.Limiter) {
 	byKey := daily("key", 3)
 	byKey.Key = middleware.Header("X-Api-Key")
@@ -89,6 +96,8 @@ func stacked(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, http.StatusTooManyRequests, send(two, "k2").status)
 }
 
+// A login limit that only failed logins use up. The cost is taken first and given back after:
+// guesses in flight together cannot be more than the limit, and right passwords are free.
 func outcomes(t *testing.T, limiters []middleware.Limiter) {
 	login := daily("login", 5)
 	login.Count = middleware.CountStatuses(401, 403)
@@ -97,22 +106,34 @@ func outcomes(t *testing.T, limiters []middleware.Limiter) {
 	for range 20 {
 		assert.Equal(t, 200, s.send(request{client: c, route: "GET /health"}).status, "what succeeds does not count")
 	}
-	var failed, admitted atomic.Int64
+	// Guesses and right passwords together, from many at once.
+	var failed, other atomic.Int64
 	var wg sync.WaitGroup
-	for range 8 {
+	for worker := range 8 {
 		wg.Go(func() {
-			for range 5 {
-				switch s.send(request{client: c, route: "GET /status/401"}).status {
+			for i := range 10 {
+				route := "GET /status/401"
+				if (worker+i)%2 == 0 {
+					route = "GET /health"
+				}
+				switch s.send(request{client: c, route: route}).status {
 				case http.StatusUnauthorized:
 					failed.Add(1)
-				case http.StatusOK:
-					admitted.Add(1)
+				case http.StatusOK, http.StatusTooManyRequests:
+				default:
+					other.Add(1)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	assert.Equal(t, int64(5), failed.Load())
-	assert.Zero(t, admitted.Load())
+	assert.Zero(t, other.Load())
+	require.LessOrEqual(t, failed.Load(), int64(5))
+	// A guess may have met only places that were held for a moment; what is left is exact.
+	for ; failed.Load() < 5; failed.Add(1) {
+		require.Equal(t, http.StatusOK, s.send(request{client: c, route: "GET /health"}).status)
+		require.Equal(t, http.StatusUnauthorized, s.send(request{client: c, route: "GET /status/401"}).status)
+	}
+	assert.Equal(t, http.StatusTooManyRequests, s.send(request{client: c, route: "GET /status/401"}).status)
 	assert.Equal(t, http.StatusTooManyRequests, s.send(request{client: c, route: "GET /health"}).status)
 }

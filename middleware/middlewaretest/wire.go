@@ -19,6 +19,8 @@ import (
 
 // The rows about what goes over the wire.
 
+// "On every response to a limited request: 2xx, 3xx, 4xx, 5xx, and what the wrapped handler
+// never sees". Not Retry-After: a 503 of the handler's own is none of the limiter's.
 func everyResponse(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	for route, status := range map[string]int{
@@ -46,6 +48,9 @@ func everyResponse(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// The values of the header table: the limit, what is left (never negative, also beyond the
+// limit), and one reset for all requests of a window. One second of tolerance, as each
+// answer rounds up by itself.
 func headerValues(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
@@ -65,6 +70,8 @@ func headerValues(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// The 429 of the contract, byte by byte: the number in the message is that of Retry-After,
+// the three limit headers stay, and the request's id comes back in both places.
 func tooManyRequests(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
@@ -90,6 +97,8 @@ func tooManyRequests(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, `{"message":"`+message+`","code":"RATE_LIMIT_EXCEEDED","requestId":"`+id+`"}`, a.body)
 }
 
+// "requestId is the request's X-Request-Id where it has a sane one (at most 128 visible ASCII
+// characters), else a new UUID": what is logged must not be able to forge a log line.
 func requestIDs(t *testing.T, limiters []middleware.Limiter) {
 	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{daily("default", 1)}})
 	c := s.client()
@@ -122,6 +131,8 @@ func (failing) Take(context.Context, string, limiter.Limit, int64) (limiter.Deci
 	return limiter.Decision{}, errors.New("out of order")
 }
 
+// 503 "only where the policy fails closed for that limit". Everywhere else a limiter that is
+// out of order must not take the service down with it.
 func failsClosed(t *testing.T, limiters []middleware.Limiter) {
 	for i := range limiters {
 		limiters[i] = failing{limiters[i]}
@@ -139,6 +150,8 @@ func failsClosed(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, http.StatusOK, a.status, "where the policy does not fail closed, the service goes on")
 }
 
+// "Other dialects, each a choice of the policy, and more than one may be sent at once." The two
+// resets of one answer are made of one decision, so they agree.
 func dialects(t *testing.T, limiters []middleware.Limiter) {
 	p := middleware.ReferencePolicy()
 	p.Dialects = middleware.XRateLimitSeconds | middleware.IETF
@@ -155,6 +168,8 @@ func dialects(t *testing.T, limiters []middleware.Limiter) {
 	assert.Empty(t, limitHeaders(a.header))
 }
 
+// "A policy can choose application/problem+json (RFC 9457) or its own responder instead." The
+// headers do not depend on who writes the body.
 func responders(t *testing.T, limiters []middleware.Limiter) {
 	p := middleware.Policy{Default: []middleware.Rule{daily("default", 1)}, Problem: true}
 	s := newService(t, limiters, p)

@@ -9,7 +9,9 @@ import (
 	"github.com/weir-go/weir/middleware"
 )
 
-// policy reads the whole file.
+// policy reads the whole file. The fields that only Go can say come from the program, all
+// others from the file alone: a default that a program gave beside the file would be a
+// limit that whoever reads the file does not see.
 func (d *decoder) policy(root ast.Node) middleware.Policy {
 	m := d.mapping("", root)
 	b := d.options.Base
@@ -31,14 +33,15 @@ func (d *decoder) policy(root ast.Node) middleware.Policy {
 		p.Routes = append(p.Routes, d.route(fmt.Sprintf("routes[%d]", i), n))
 	}
 	if n := m.get("address"); n != nil {
-		p.Address = d.address(n)
+		p.Address = d.address("address", n)
 	}
 	m.get("$schema") // editors put it there
 	m.done()
 	return p
 }
 
-// dialects reads the list of header forms.
+// dialects reads the list of header forms. Which of them exclude each other is the
+// policy's to check.
 func (d *decoder) dialects(m *mapping) middleware.Dialect {
 	words := map[string]middleware.Dialect{
 		"x-ratelimit":         middleware.XRateLimit,
@@ -58,9 +61,11 @@ func (d *decoder) dialects(m *mapping) middleware.Dialect {
 	return sum
 }
 
-// address reads whose address counts.
-func (d *decoder) address(n ast.Node) middleware.Address {
-	m := d.mapping("address", n)
+// address reads whose address counts, for the whole policy or for one key. A single
+// address stands for the network of just that one: most chains have one proxy. A zone is
+// a name that only one host knows, so an address with one is refused.
+func (d *decoder) address(path string, n ast.Node) middleware.Address {
+	m := d.mapping(path, n)
 	a := middleware.Address{
 		Source: choice(m, "source", middleware.XForwardedFor, map[string]middleware.Source{
 			"x-forwarded-for": middleware.XForwardedFor,
@@ -70,15 +75,15 @@ func (d *decoder) address(n ast.Node) middleware.Address {
 		IPv6Prefix: int(m.number("ipv6Prefix")),
 	}
 	for i, n := range m.list("trusted") {
-		path := fmt.Sprintf("address.trusted[%d]", i)
-		d.lines[path] = line(n)
-		text := d.text(path, n)
+		at := fmt.Sprintf("%s.trusted[%d]", path, i)
+		d.lines[at] = line(n)
+		text := d.text(at, n)
 		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); e == nil {
+		if a, e := netip.ParseAddr(text); e == nil && a.Zone() == "" {
 			p, err = netip.PrefixFrom(a, a.BitLen()), nil // one proxy
 		}
 		if err != nil {
-			d.fail(path, n, "is neither a network such as 10.0.0.0/8 nor an address")
+			d.fail(at, n, "is neither a network such as 10.0.0.0/8 nor an address")
 		}
 		a.Trusted = append(a.Trusted, p)
 	}
@@ -86,15 +91,18 @@ func (d *decoder) address(n ast.Node) middleware.Address {
 	return a
 }
 
-// route reads one route.
+// route reads one route. Several patterns keep their lines, so that an error in one of
+// them is told where it stands.
 func (d *decoder) route(path string, n ast.Node) middleware.Route {
 	m := d.mapping(path, n)
 	var r middleware.Route
 	m.require("pattern")
 	switch n := m.get("pattern").(type) {
 	case *ast.SequenceNode:
-		for _, one := range d.list(m.at("pattern"), n) {
-			r.Patterns = append(r.Patterns, d.text(m.at("pattern"), one))
+		for i, one := range d.list(m.at("pattern"), n) {
+			at := fmt.Sprintf("%s[%d]", m.at("pattern"), i)
+			d.lines[at] = line(one)
+			r.Patterns = append(r.Patterns, d.text(at, one))
 		}
 	default:
 		r.Patterns = []string{d.text(m.at("pattern"), n)}
@@ -105,7 +113,7 @@ func (d *decoder) route(path string, n ast.Node) middleware.Route {
 	return r
 }
 
-// rules reads a list of rules.
+// rules reads a list of rules, in the order in which the headers name them.
 func (d *decoder) rules(path string, nodes []ast.Node) []middleware.Rule {
 	rules := make([]middleware.Rule, 0, len(nodes))
 	for i, n := range nodes {

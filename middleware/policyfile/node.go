@@ -58,7 +58,9 @@ type mapping struct {
 	known  []string // names asked for so far
 }
 
-// mapping starts to read a mapping.
+// mapping starts to read a mapping. Only plain strings can be the names of fields: this is
+// where merge keys, numbers and whole mappings as names are refused. Of anything else
+// than a mapping it returns one without fields, so that the caller can go on.
 func (d *decoder) mapping(path string, n ast.Node) *mapping {
 	m := &mapping{d: d, path: path, node: n, fields: map[string]ast.Node{}}
 	d.lines[path] = line(n)
@@ -95,7 +97,8 @@ func (m *mapping) get(name string) ast.Node {
 	return m.fields[name]
 }
 
-// require fails where a field is absent.
+// require fails where a field is absent. The line is that of the mapping, as a field that
+// is not there has none.
 func (m *mapping) require(names ...string) {
 	for _, name := range names {
 		if m.fields[name] == nil && m.d.err == nil {
@@ -104,7 +107,9 @@ func (m *mapping) require(names ...string) {
 	}
 }
 
-// done fails where a field was not asked for.
+// done fails where a field was not asked for, that is after all known ones were: a misspelt
+// field would otherwise be a limit that is silently not there. Of several the first in
+// the file is told.
 func (m *mapping) done() {
 	unknown := make([]string, 0, 1)
 	for name := range m.fields {
@@ -118,15 +123,16 @@ func (m *mapping) done() {
 	slices.SortFunc(unknown, func(a, b string) int { return m.d.lines[m.at(a)] - m.d.lines[m.at(b)] })
 	slices.Sort(m.known)
 	m.d.err = &Error{
-		Line: m.d.lines[m.at(unknown[0])], Field: m.at(unknown[0]),
-		Reason: "is unknown; known here: " + strings.Join(slices.Compact(m.known), ", "),
+		Line: m.d.lines[m.at(unknown[0])], Field: m.at(unknown[0]), Value: shown(m.fields[unknown[0]]),
+		Reason: "is for an unknown field; known here: " + strings.Join(slices.Compact(m.known), ", "),
 	}
 }
 
 // text is a string.
 func (m *mapping) text(name string) string { return m.d.text(m.at(name), m.get(name)) }
 
-// text is a string; absent is "".
+// text is a string; absent is "". A number, a date or a truth value is not turned into
+// one: who forgot the quotes may see another text than the parser did.
 func (d *decoder) text(path string, n ast.Node) string {
 	switch n := n.(type) {
 	case nil:
@@ -143,7 +149,9 @@ func (d *decoder) text(path string, n ast.Node) string {
 // number is a whole number; absent is 0.
 func (m *mapping) number(name string) int64 { return m.d.number(m.at(name), m.get(name)) }
 
-// number is a whole number; absent is 0.
+// number is a whole number; absent is 0. What has a fraction or an exponent is refused, and
+// what does not fit into 63 bits as well. 2^62 is far beyond every bound that is
+// checked later, and leaves room for arithmetic on the way there.
 func (d *decoder) number(path string, n ast.Node) int64 {
 	if n == nil {
 		return 0
@@ -174,7 +182,8 @@ func (m *mapping) flag(name string) bool {
 	return false
 }
 
-// duration is a text such as 1m30s; absent is the given default.
+// duration is a text such as 1m30s; absent is the given default. A bare number is refused:
+// it would be seconds to one reader and nanoseconds to Go.
 func (m *mapping) duration(name string, absent time.Duration) time.Duration {
 	n := m.get(name)
 	if n == nil {
@@ -223,7 +232,8 @@ func choice[T any](m *mapping, name string, absent T, words map[string]T) T {
 	return v
 }
 
-// wordList names the words of a choice.
+// wordList names the words of a choice, sorted: an error text must not change from one
+// attempt to the next.
 func wordList[T any](words map[string]T) string {
 	names := make([]string, 0, len(words))
 	for w := range words {

@@ -92,7 +92,8 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is(err, middleware.ErrPolicy) true.
 func (e *Error) Unwrap() error { return middleware.ErrPolicy }
 
-// Load reads a policy file.
+// Load reads a policy file. The error is that of Parse with the file's name in it, or that
+// of the file system.
 func Load(path string, o Options) (middleware.Policy, error) {
 	text, err := read(path)
 	if err != nil {
@@ -124,7 +125,10 @@ func read(path string) ([]byte, error) {
 	return text, nil
 }
 
-// Parse turns the text of a policy file into a policy that middleware.New accepts.
+// Parse turns the text of a policy file into a policy that middleware.New accepts. It has
+// two passes: the decoder finds what is wrong with single fields, and middleware's own
+// check what is wrong with the policy as a whole, as for a policy made in Go. The
+// second one knows paths but no lines; these are looked up.
 func Parse(text []byte, o Options) (middleware.Policy, error) {
 	root, err := parse(text)
 	if err != nil {
@@ -141,7 +145,8 @@ func Parse(text []byte, o Options) (middleware.Policy, error) {
 	return p, nil
 }
 
-// parse makes a syntax tree of the one document in text.
+// parse makes a syntax tree of the one document in text. Bounds come first: the text may
+// be from somebody who can write the file but should not be able to stop the service.
 func parse(text []byte) (root ast.Node, err error) {
 	if len(text) > sizeMax {
 		return nil, &Error{Reason: fmt.Sprintf("the file is larger than %d bytes", sizeMax)}
@@ -193,7 +198,8 @@ func tooDeep(text []byte) int {
 	return 0
 }
 
-// syntaxError keeps line and message of a parser's error and drops its picture.
+// syntaxError keeps line and message of a parser's error and drops its picture, a drawing
+// over several lines that would spoil a log.
 func syntaxError(err error) *Error {
 	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil {
 		return &Error{Line: e.GetToken().Position.Line, Reason: e.GetMessage()}

@@ -11,7 +11,9 @@ import (
 	"github.com/weir-go/weir/middleware"
 )
 
-// rule reads one rule.
+// rule reads one rule. Name, quota and window are never guessed: a rule that forgot one of
+// them would be another limit than its author meant. All else has the default of the Go
+// API, which is the zero value there as well.
 func (d *decoder) rule(path string, n ast.Node) middleware.Rule {
 	m := d.mapping(path, n)
 	m.require("name", "quota", "window")
@@ -44,7 +46,9 @@ func (d *decoder) rule(path string, n ast.Node) middleware.Rule {
 	return r
 }
 
-// limit reads the fields of a limit; absent ones are those of base.
+// limit reads the fields of a limit; absent ones are those of base. Whether the values go
+// together (a burst is for token buckets only, a window has bounds) is judged once, by
+// the check of the whole policy, so that Go and file cannot come to differ.
 func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 	l := limiter.Limit{
 		Quota:  m.number("quota"),
@@ -62,6 +66,8 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 			limiter.SplitQuorum.String():  limiter.SplitQuorum,
 		}),
 	}
+	// In Go a burst of 0 means "as much as the quota". In a file nobody writes that, and a 0
+	// is rather meant as "no bursts", which a token bucket cannot give.
 	if n := m.get("burst"); n != nil {
 		if l.Burst = d.number(m.at("burst"), n); l.Burst < 1 {
 			d.fail(m.at("burst"), n, "is not at least 1")
@@ -71,7 +77,8 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 }
 
 // plans reads limits by the plan's name. Each says its quota; the rest is the rule's
-// unless it says otherwise.
+// unless it says otherwise. They are read in the order of their names, which makes the
+// first error always the same one.
 func (d *decoder) plans(path string, n ast.Node, base limiter.Limit) map[string]limiter.Limit {
 	names := d.mapping(path, n)
 	plans := make(map[string]limiter.Limit, len(names.fields))
@@ -87,7 +94,9 @@ func (d *decoder) plans(path string, n ast.Node, base limiter.Limit) map[string]
 	return plans
 }
 
-// cost reads a number, or {custom: NAME}.
+// cost reads a number, or {custom: NAME} for a function of the program's. A cost of 0 is
+// refused: in Go it means 1, and who writes it into a file means that the request is free,
+// which is what an exempt route is for.
 func (d *decoder) cost(m *mapping, r *middleware.Rule) {
 	n, path := m.get("cost"), m.at("cost")
 	if _, isMapping := n.(*ast.MappingNode); !isMapping {
@@ -105,7 +114,8 @@ func (d *decoder) cost(m *mapping, r *middleware.Rule) {
 	c.done()
 }
 
-// count reads all, failures, or {statuses: [401, 403]}.
+// count reads all, failures, or {statuses: [401, 403]}. A status that no response can have
+// would be a rule that never counts, and is refused.
 func (d *decoder) count(m *mapping) func(int) bool {
 	n, path := m.get("count"), m.at("count")
 	if _, isMapping := n.(*ast.MappingNode); !isMapping {
@@ -136,7 +146,9 @@ func (d *decoder) count(m *mapping) func(int) bool {
 	return middleware.CountStatuses(statuses...)
 }
 
-// key reads a word such as client-ip, or a mapping of one kind such as {header: NAME}.
+// key reads a word such as client-ip, or a mapping of one kind such as {header: NAME}. Two
+// kinds in one mapping are refused rather than joined: whether both must be there or
+// either suffices is the difference between join and first, and has to be said.
 func (d *decoder) key(path string, n ast.Node) middleware.Key {
 	words := map[string]func() middleware.Key{
 		"client-ip": middleware.ClientIP, "peer-ip": middleware.PeerIP, "bearer": middleware.Bearer,
@@ -159,7 +171,8 @@ func (d *decoder) key(path string, n ast.Node) middleware.Key {
 	return k
 }
 
-// keyKind reads the one field of a key's mapping.
+// keyKind reads the one field of a key's mapping. Those that hold a name are made at once;
+// what the name must be like is the key's own to check when the policy is bound.
 func (d *decoder) keyKind(m *mapping) middleware.Key {
 	named := map[string]func(string) middleware.Key{
 		"header": middleware.Header, "cookie": middleware.Cookie,
@@ -182,6 +195,9 @@ func (d *decoder) keyKind(m *mapping) middleware.Key {
 			parts = append(parts, d.key(fmt.Sprintf("%s[%d]", m.at(kind), i), part))
 		}
 		return key(parts...)
+	}
+	if n := m.get("client-ip"); n != nil {
+		return middleware.ClientIPBy(d.address(m.at("client-ip"), n))
 	}
 	if n := m.get("custom"); n != nil {
 		k, ok := d.options.Keys[m.text("custom")]

@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/middleware/policyfile"
@@ -147,16 +149,33 @@ func kindOf(v any) string {
 	return "null"
 }
 
-// fitsSchema reports what the schema has against a policy file.
-func fitsSchema(t *testing.T, text string) []string {
+// schemaRoot is the schema, parsed once: a fuzzer asks often.
+var schemaRoot = sync.OnceValue(func() (root map[string]any) {
+	if err := json.Unmarshal(policyfile.Schema(), &root); err != nil {
+		panic(err)
+	}
+	return root
+})
+
+// bySchema reports what the schema has against a policy file. What is not one YAML document
+// is nothing that a schema could judge.
+func bySchema(t *testing.T, text string) (wrong []string, isYAML bool) {
 	t.Helper()
-	var root map[string]any
-	require.NoError(t, json.Unmarshal(policyfile.Schema(), &root))
-	var v any
-	require.NoError(t, yaml.Unmarshal([]byte(text), &v), text)
+	var v, plain any
+	if yaml.Unmarshal([]byte(text), &v) != nil {
+		return nil, false
+	}
 	b, err := json.Marshal(v)
 	require.NoError(t, err)
-	var plain any
 	require.NoError(t, json.Unmarshal(b, &plain))
-	return validator{t, root}.check(root, plain, "policy")
+	root := schemaRoot()
+	return validator{t, root}.check(root, plain, "policy"), true
+}
+
+// assertFits asserts that the schema takes a policy file.
+func assertFits(t *testing.T, text string) {
+	t.Helper()
+	wrong, isYAML := bySchema(t, text)
+	assert.True(t, isYAML, text)
+	assert.Empty(t, wrong, text)
 }

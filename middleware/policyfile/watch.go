@@ -98,7 +98,8 @@ func (w *Watcher) Close() {
 	w.wg.Wait()
 }
 
-// follow looks at the file until Close.
+// follow looks at the file until Close. One goroutine does all reading and applying, so
+// that two changes cannot be put in force in the wrong order.
 func (w *Watcher) follow() {
 	tick := time.NewTicker(w.options.Every)
 	defer tick.Stop()
@@ -114,7 +115,8 @@ func (w *Watcher) follow() {
 	}
 }
 
-// check is one look.
+// check is one look: nothing new, something new that may still be half written, or
+// something that has stayed the same since the last look.
 func (w *Watcher) check() {
 	now := w.look()
 	if now.same(w.seen) && !w.seen.racy {
@@ -160,7 +162,7 @@ func (w *Watcher) reload(force bool) error {
 	return err
 }
 
-// put parses and applies.
+// put parses and applies. Nothing has changed unless both succeed.
 func (w *Watcher) put(text []byte) error {
 	p, err := parseFile(w.path, text, w.options)
 	if err != nil {
@@ -169,7 +171,7 @@ func (w *Watcher) put(text []byte) error {
 	return w.apply(p)
 }
 
-// tell calls OnReload.
+// tell calls OnReload, on the goroutine that follows the file.
 func (w *Watcher) tell(err error) {
 	if w.options.OnReload != nil {
 		w.options.OnReload(err)

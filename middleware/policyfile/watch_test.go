@@ -2,6 +2,9 @@ package policyfile_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 	"github.com/weir-go/weir/middleware/policyfile"
 )
@@ -158,6 +162,49 @@ func TestReload(t *testing.T) {
 		b.Close()
 		b.Close()
 		assert.ErrorIs(t, b.Reload(), policyfile.ErrClosed)
+	})
+}
+
+// What the file says is in force at the next request, budgets carry over, and a broken file
+// changes nothing and says why.
+func TestWatchDrivesAMiddleware(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "policy.yaml")
+		write := func(rule string) {
+			require.NoError(t, os.WriteFile(path, []byte("default: [{"+rule+"}]\n"), 0o600))
+		}
+		write("name: a, quota: 5, window: 8000h")
+		m, err := middleware.New(limiter.NewLocal(limiter.Config{}), middleware.ReferencePolicy())
+		require.NoError(t, err)
+		var told []string
+		w, err := policyfile.Watch(path, policyfile.Options{OnReload: func(err error) { told = append(told, fmt.Sprint(err)) }}, m.Swap)
+		require.NoError(t, err)
+		defer w.Close()
+		h := m.Wrap(http.NotFoundHandler())
+		shows := func(limit, left string) {
+			t.Helper()
+			r := httptest.NewRecorder()
+			h.ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/", nil))
+			assert.Equal(t, limit+" "+left, r.Header().Get("X-RateLimit-Limit")+" "+r.Header().Get("X-RateLimit-Remaining"))
+		}
+		shows("5", "4")
+		shows("5", "3")
+		for _, step := range []struct{ rule, limit, left string }{
+			{"name: a, quota: 50, window: 8000h", "50", "47"},
+			{"name: a, quota: 2, window: 8000h", "2", "0"},
+			{"name: a, quota: 0, window: 8000h", "2", "0"},
+			{"name: a, quota: 50, window: 8000h", "50", "46"},
+			{"name: a, quota: 50, window: 7000h", "50", "49"},
+			{"name: a, quota: 50, window: 8000h, algorithm: sliding-window", "50", "49"},
+		} {
+			write(step.rule)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			shows(step.limit, step.left)
+		}
+		require.Len(t, told, 6)
+		assert.Equal(t, "policyfile: "+path+":1: default[0].quota: 0 is not within 1 to 2147483647", told[2])
+		assert.Equal(t, []string{"<nil>", "<nil>", "<nil>", "<nil>", "<nil>"}, append(told[:2:2], told[3:]...))
 	})
 }
 
