@@ -43,10 +43,10 @@ type receipt struct {
 }
 
 const (
-	handoverMax = 5 * time.Second        // how long an owner waits for the holder
-	bounceAfter = time.Second            // before a partition goes back to who gave it
-	claimEvery  = 100 * time.Millisecond // how often it asks again
-	hopsMax     = 3                      // nodes that may send a claim on
+	handoverMax = 5 * time.Second       // how long an owner waits for the holder
+	bounceAfter = time.Second           // before a partition goes back to who gave it
+	claimEvery  = 50 * time.Millisecond // how often it asks again
+	hopsMax     = 3                     // nodes that may send a claim on
 	cedeTimeout = 2 * time.Second
 )
 

@@ -52,6 +52,7 @@ type Node struct {
 	closed  atomic.Bool
 	ticked  atomic.Int64 // age at which the loop last ran
 	passing atomic.Int64 // requests being passed on
+	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
 	epoch   atomic.Int64 // how often the process was found to have been stopped
 
 	mu         sync.Mutex // guards the hand-over of partitions
@@ -137,6 +138,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.followSeeds(ctx) // windows tile cluster time: know it before deciding anything
+	n.timed.Store(true)
 	gc, err := gossipConfig(n)
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		t.Close() // what waited while this process was stopped is of no use to anybody
 		return buf, true, errStopped
 	}
+	if kind != kindTime && !n.timed.Load() {
+		return buf, true, errStarting
+	}
 	switch kind {
 	case kindTake, kindGive, kindTime:
 	default:
@@ -114,6 +117,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	return buf, true, fmt.Errorf("cluster: unknown kind of call %d", kind)
 }
 
+var errStarting = errors.New("cluster: the node does not know the time yet")
 var errStopped = errors.New("cluster: the node had been stopped")
 var errTooMany = errors.New("cluster: too many requests at a time")
 
@@ -202,10 +206,14 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 			return // the holder lives, but neither the asker nor we reach it
 		}
 	}
-	if !ok && (r.v.owns(part) || n.succeeds(r.v, part)) {
+	coming := n.pendingOf(part) != nil && c.outcome == notHolder
+	if !ok && !coming && (r.v.owns(part) || n.succeeds(r.v, part)) {
 		d, ok = r.decide(n.forcedShare(r.v, &c.lim, false), false), true
 	}
-	if c.outcome, c.d = decided, d; !ok {
+	switch c.d = d; {
+	case ok:
+		c.outcome = decided
+	case !coming:
 		c.outcome = unreachable
 	}
 }
@@ -225,6 +233,9 @@ func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration
 	case holder == nil:
 		r.c.outcome = unreachable
 		return false
+	case holder.name == from && n.pendingOf(part) != nil:
+		r.c.outcome = notHolder // nor is the asker: somebody else still has it
+		return false
 	case holder.name == from: // each takes the other for the holder: here it has landed
 		r.c.outcome = decided
 		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
@@ -235,13 +246,13 @@ func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration
 }
 
 // answerPassed answers where the request has landed: if the partition is on its way
-// here from a third node, when it has come; not at all if it is another's.
+// here, when it has come; not at all if it is another's.
 func (n *Node) answerPassed(r *round, part int, from string) {
-	if w := n.pendingOf(part); w != nil && w.from != from {
+	if w := n.pendingOf(part); w != nil {
 		w.await(n.ctx, r.end)
 	}
 	d, ok := r.here()
-	if !ok && r.v.owns(part) {
+	if !ok && r.v.owns(part) && n.pendingOf(part) == nil {
 		d, ok = r.decide(n.forcedShare(r.v, &r.c.lim, false), false), true
 	}
 	if r.c.outcome, r.c.d = decided, d; !ok {
