@@ -76,7 +76,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if n.serveHeld(kind, c) {
 			return c.appendAnswer(buf), true, nil
 		}
-		return n.passOn(t, id, kind, *c, from.name, buf)
+		return n.passOn(t, id, kind, *c, from.hello, buf)
 	case kindShip:
 		return buf, true, n.receiveShip(body, from.addr)
 	case kindLeaving:
@@ -158,7 +158,7 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 }
 
 // passOn answers later, from a goroutine of its own.
-func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from string, buf []byte) ([]byte, bool, error) {
+func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from hello, buf []byte) ([]byte, bool, error) {
 	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
 		defer n.passing.Add(-1)
 		n.answerFor(kind, &c, from)
@@ -173,7 +173,7 @@ func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, f
 
 // answerFor finds an answer to a request for a partition that is not held here. One
 // that was passed on already is not passed on again.
-func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
+func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	select {
 	case <-n.started:
 	case <-n.ctx.Done():
@@ -183,13 +183,13 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 	part, flags := c.id.Partition(), c.flags
 	timeout := n.cfg.CallTimeout / callOverhead
 	if flags&flagFailover != 0 {
-		timeout /= 4 // the asker has waited once already
+		timeout /= time.Duration(2 * n.cfg.Replicas) // the asker has waited once already
 	}
-	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout)}
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout), told: flags&flagFailover != 0}
 	for {
 		r.v = n.view.Load()
 		if flags&flagPassed != 0 {
-			n.answerPassed(&r, part, from)
+			n.answerPassed(&r, part)
 			return
 		}
 		if n.answerHere(&r, part, from, timeout) {
@@ -220,23 +220,27 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from string) {
 
 // answerHere passes a request on to the partition's holder, or says that the asker is
 // it. Not ok means that this node may have to decide, perhaps after a hand-over.
-func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration) (ok bool) {
+func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration) (ok bool) {
 	if r.c.d, ok = r.here(); ok {
 		r.c.outcome = decided
 		return true
 	}
 	holder, _ := n.holder(r.v, part)
 	switch {
-	case r.v.ownerName(part) == from && n.cededTo(part) == from:
+	case r.v.ownerName(part) == from.name && n.cededTo(part) == from.name:
 		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
 		return true
 	case holder == nil:
 		r.c.outcome = unreachable
 		return false
-	case holder.name == from && n.pendingOf(part) != nil:
+	case holder.name != from.name:
+	case n.pendingOf(part) != nil:
 		r.c.outcome = notHolder // nor is the asker: somebody else still has it
 		return false
-	case holder.name == from: // each takes the other for the holder: here it has landed
+	case holder.origin == from.origin && r.told:
+		r.c.outcome = notHolder // the asker is in doubt, and will find that it is the holder
+		return true
+	default: // each takes the other for the holder, or the asker is a new process
 		r.c.outcome = decided
 		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
 		return true
@@ -247,7 +251,7 @@ func (n *Node) answerHere(r *round, part int, from string, timeout time.Duration
 
 // answerPassed answers where the request has landed: if the partition is on its way
 // here, when it has come; not at all if it is another's.
-func (n *Node) answerPassed(r *round, part int, from string) {
+func (n *Node) answerPassed(r *round, part int) {
 	if w := n.pendingOf(part); w != nil {
 		w.await(n.ctx, r.end)
 	}

@@ -86,7 +86,7 @@ func TestKillOne(t *testing.T) {
 	got := l.stop()
 	t.Logf("%d requests, slowest %v with a call timeout of %v", got.admitted+got.refused, got.slowest, timeout)
 	assert.Zero(t, got.failed, "%v", got.failures)
-	assert.Less(t, got.slowest, timeout+timeout/2+time.Second, "the slowest answer, with room for a busy machine")
+	assert.Less(t, got.slowest, timeout+timeout/2+5*time.Second, "the slowest answer, with room for a busy machine")
 }
 
 // A node that stands still is no worse than one that is gone, and comes back by itself.
@@ -104,7 +104,7 @@ func TestStopAndContinueOne(t *testing.T) {
 	got := l.stop()
 	t.Logf("%d requests, slowest %v with a call timeout of %v", got.admitted+got.refused, got.slowest, timeout)
 	assert.Zero(t, got.failed, "%v", got.failures)
-	assert.Less(t, got.slowest, timeout+timeout/2+time.Second, "the slowest answer, with room for a busy machine")
+	assert.Less(t, got.slowest, timeout+timeout/2+5*time.Second, "the slowest answer, with room for a busy machine")
 }
 
 // Nodes join, leave, crash and restart under load, and nobody who asks the others notices.

@@ -119,15 +119,18 @@ func (tr *nsTraffic) String() string {
 		tr.slowest.Round(100*time.Microsecond))
 }
 
-// quietly does something while nothing is under way to any node: what is on its way in the
-// instant of a cut may be counted twice, and then no sum would be exact.
+// quietly does something while nothing is under way to any node: a request whose answer is
+// lost when the network or the ring changes may be counted twice, and then no sum would be
+// exact.
 func (w *town) quietly(do func()) {
 	nodes := w.on()
 	for _, n := range nodes {
 		n.gate.Lock()
 	}
+	defer func() {
+		for _, n := range nodes {
+			n.gate.Unlock()
+		}
+	}()
 	do()
-	for _, n := range nodes {
-		n.gate.Unlock()
-	}
 }

@@ -129,7 +129,7 @@ func (g *generator) moment() time.Duration {
 
 // while is how long a fault lasts: unnoticed, noticed by some, by all, or for long.
 func (g *generator) while() time.Duration {
-	if g.IntN(150) == 0 {
+	if g.IntN(400) == 0 {
 		return time.Hour
 	}
 	return pick(g, 50*time.Millisecond, 300*time.Millisecond, time.Second, 3*time.Second,
@@ -182,7 +182,7 @@ func (g *generator) fault() {
 		}
 	default:
 		g.do(step{op: opJump, node: pick(g, g.running...),
-			by: pick(g, time.Hour, time.Minute, 5*time.Second, -2*time.Second, -time.Hour)})
+			by: pick(g, time.Hour, time.Minute, 5*time.Second, 300*time.Millisecond)})
 		g.traffic()
 		g.wait()
 	}

@@ -2,14 +2,12 @@ package clustertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing/synctest"
 	"time"
 
-	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/limiter"
 )
@@ -50,42 +48,6 @@ func (c clusterLab) wires(latency time.Duration, loss float64) {
 	c.Net.Set(func(o *simnet.Options) { o.Latency, o.Loss = latency, loss })
 }
 
-// history is what the oracle knows: every request and every fault, but nothing of
-// what the nodes think.
-type history struct {
-	s      *schedule
-	mu     sync.Mutex // guards takes and gives
-	takes  []*take
-	gives  []*take
-	events []event
-	starts []lifetime // of each process
-	failed string     // what ended the run early
-}
-
-// take is one request, or one refund.
-type take struct {
-	node, budget int
-	cost         int64
-	from, to     time.Time
-	d            limiter.Decision
-	err          error
-	look         bool
-	orphan       bool // its node was killed or paused before it had answered
-	at           step // for reports: during which step it began
-}
-
-// event is one step as it happened.
-type event struct {
-	step
-	from, to time.Time
-}
-
-// lifetime is one process.
-type lifetime struct {
-	node     int
-	from, to time.Time // to is zero while it lives
-}
-
 // player plays a schedule.
 type player struct {
 	lab lab
@@ -101,6 +63,7 @@ type player struct {
 
 const (
 	settleTime = 400 * time.Millisecond // for what is due after the last change to be shipped
+	breakTime  = 3 * time.Second        // for links to be used again after a fault that no view shows
 	clockTime  = 20 * time.Second       // for clocks to agree again after one jumped
 	callMax    = 150 * time.Millisecond // CallTimeout and half as much again
 	grain      = 2 * time.Millisecond
@@ -277,42 +240,15 @@ func (p *player) settle() {
 	if p.h.jumped() {
 		time.Sleep(clockTime)
 	}
+	if p.h.troubled() {
+		time.Sleep(breakTime)
+	}
 	time.Sleep(settleTime)
 	synctest.Wait()
+	p.h.peace = append(p.h.peace, time.Now())
 	for b := range p.s.budgets {
 		for _, i := range p.lab.Running() {
-			p.ask(&take{node: i, budget: b, look: true, at: step{op: opSettle}}, p.lab.taker(i))
+			p.ask(&take{node: i, budget: b, look: len(p.h.peace), at: step{op: opSettle}}, p.lab.taker(i))
 		}
 	}
 }
-
-// jumped says whether a clock may have been changed since the last time of peace.
-func (h *history) jumped() bool {
-	for i := len(h.events) - 1; i >= 0; i-- {
-		switch e := h.events[i]; {
-		case e.op == opSettle:
-			return false
-		case e.movesClock(h.s):
-			return true
-		}
-	}
-	return false
-}
-
-// movesClock says whether a step may give a node a cluster time of its own. A node that
-// starts alone begins with its own clock, which its neighbours then may follow.
-func (e *event) movesClock(s *schedule) bool {
-	return e.op == opJump || e.op == opRestart && s.skewed()
-}
-
-func (s *schedule) skewed() bool {
-	for _, d := range s.skews {
-		if d != 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// gone says whether an error is one that a caller on a dying node may see.
-func gone(err error) bool { return errors.Is(err, cluster.ErrClosed) }

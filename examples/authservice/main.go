@@ -9,6 +9,8 @@
 //
 //	WEIR_SECRET=… authservice -nodes 1 -name a -bind 10.0.0.1:7946 -http :8080
 //	WEIR_SECRET=… authservice -nodes 1 -name b -bind 10.0.0.2:7946 -http :8080 -join 10.0.0.1:7946
+//
+// With -policy the limits come from a file, and follow it as it changes.
 package main
 
 import (
@@ -58,14 +60,24 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		level = slog.LevelError // the table is what counts
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	hup := make(chan os.Signal, 1)
+	if opt.policy != "" {
+		// From before the start until after the leave: a SIGHUP that nobody catches would end
+		// the process, and with it a hand-over.
+		signal.Notify(hup, syscall.SIGHUP)
+		defer signal.Stop(hup)
+	}
 	servers, err := start(ctx, opt, log)
 	defer leave(servers, log)
+	if err == nil && opt.policy != "" {
+		var stop func()
+		if stop, err = follow(ctx, opt, servers, hup, log); err == nil {
+			defer stop()
+		}
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "authservice:", err)
-		if errors.Is(err, cluster.ErrConfig) || errors.Is(err, middleware.ErrPolicy) {
-			return exitUsage
-		}
-		return exitFailed
+		return codeOf(err)
 	}
 	greet(stdout, servers, opt)
 	if !opt.try {
@@ -79,14 +91,26 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 	return 0
 }
 
+// codeOf tells what was asked for wrongly from what went wrong.
+func codeOf(err error) int {
+	for _, blame := range []error{cluster.ErrConfig, middleware.ErrPolicy, errPolicyFile} {
+		if errors.Is(err, blame) {
+			return exitUsage
+		}
+	}
+	return exitFailed
+}
+
 // start starts the nodes, one after the other. After an error it returns those that run.
 func start(ctx context.Context, opt options, log *slog.Logger) (servers []*service.Server, err error) {
+	policy, err := opt.firstPolicy()
+	if err != nil {
+		return nil, err
+	}
 	keys, err := service.NewKeys(opt.secret)
 	if err != nil {
 		return nil, err
 	}
-	policy := service.Policy()
-	policy.Address.Trusted = opt.trusted
 	for i := range opt.nodes {
 		c := service.Config{HTTP: following(opt.http, i), Policy: policy, Keys: keys, Cluster: cluster.Config{
 			Name: opt.name, Bind: following(opt.bind, i), Join: opt.join, Secret: opt.secret,
@@ -137,6 +161,9 @@ func greet(w io.Writer, servers []*service.Server, opt options) {
 	}
 	if len(opt.secret) == 0 {
 		fmt.Fprintln(w, "no WEIR_SECRET: loopback only, and no other process can verify this one's tokens")
+	}
+	if opt.policy != "" {
+		fmt.Fprintf(w, "policy: %s, reloaded when it changes, or at once by kill -HUP %d\n", opt.policy, os.Getpid())
 	}
 	first, last := servers[0].HTTPAddr(), servers[len(servers)-1].HTTPAddr()
 	fmt.Fprintf(w, "\ntry:\n"+

@@ -24,6 +24,7 @@ type options struct {
 	split    limiter.Split
 	expected int
 	trusted  []netip.Prefix
+	policy   string // file, or ""
 	try      bool
 }
 
@@ -45,6 +46,8 @@ func parse(args []string, secret string, stderr io.Writer) (o options, err error
 	split := f.String("split", "full", "what a side of a split cluster admits: full, share or quorum")
 	f.IntVar(&o.expected, "expected-nodes", 0, "how many nodes the whole cluster has; 0: learned")
 	trusted := f.String("trusted-proxies", "", "`networks` whose X-Forwarded-For is believed, with commas between")
+	f.StringVar(&o.policy, "policy", "", "`file` with the policy, YAML or JSON, reloaded when it changes and on SIGHUP; "+
+		"default: the reference policy")
 	f.BoolVar(&o.try, "try", false, "send demonstration traffic, print what was admitted, exit 0 if it was exact; "+
 		"without -http and -bind it uses ports that are free")
 	if err := f.Parse(args); err != nil {
@@ -72,6 +75,10 @@ func parse(args []string, secret string, stderr io.Writer) (o options, err error
 		return o, bad("join", *join, "needs -nodes 1: the nodes of one process join each other")
 	case o.expected < 0:
 		return o, bad("expected-nodes", o.expected, "is negative")
+	case o.policy == "" && set["policy"]:
+		return o, bad("policy", "", "is no file")
+	case o.policy != "" && o.try:
+		return o, bad("policy", o.policy, "excludes -try, which knows the limits of the reference policy only")
 	}
 	if o.join = list(*join); len(o.join) == 0 && set["join"] {
 		return o, bad("join", *join, "has no address")

@@ -21,7 +21,14 @@ type app struct {
 
 // newApp returns the routes, not yet guarded.
 func newApp(node *cluster.Node, keys *Keys) http.Handler {
-	a := &app{node, keys}
+	return explained{(&app{node, keys}).mux()}
+}
+
+// Mux has the routes of the service and nothing behind them. It is for Policy.Mux, by
+// which patterns that no route has are refused; it must not serve.
+func Mux() *http.ServeMux { return new(app).mux() }
+
+func (a *app) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/authorize", a.authorize)
 	mux.HandleFunc("POST /v1/token", a.token)
@@ -30,7 +37,7 @@ func newApp(node *cluster.Node, keys *Keys) http.Handler {
 	mux.HandleFunc("GET /v1/agents", agents)
 	mux.HandleFunc("GET /health", a.health)
 	mux.HandleFunc("GET /.well-known/jwks.json", a.jwks)
-	return explained{mux}
+	return mux
 }
 
 // authorize returns a code for the caller. Any bearer token is an API key here, and none

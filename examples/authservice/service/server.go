@@ -33,6 +33,7 @@ type Server struct {
 	addr   net.Addr
 	served chan struct{} // closed when the HTTP server has ended
 	routes atomic.Pointer[http.Handler]
+	guard  *middleware.Middleware // set once, before Start returns
 }
 
 const (
@@ -74,12 +75,11 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 		s.Close()
 		return nil, err
 	}
-	guard, err := middleware.New(s.node, c.Policy)
-	if err != nil {
+	if s.guard, err = middleware.New(s.node, c.Policy); err != nil {
 		s.Close()
 		return nil, err
 	}
-	s.setRoutes(guard.Wrap(newApp(s.node, c.Keys)))
+	s.setRoutes(s.guard.Wrap(newApp(s.node, c.Keys)))
 	return s, nil
 }
 
@@ -97,6 +97,11 @@ func starting(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Retry-After", "1")
 	fail(w, http.StatusServiceUnavailable, "STARTING", "The node is joining the cluster")
 }
+
+// Swap puts another policy in force for all requests that begin from now on; what clients
+// have spent stays spent. A policy that cannot be leaves the old one in force, and the
+// error wraps middleware.ErrPolicy.
+func (s *Server) Swap(p middleware.Policy) error { return s.guard.Swap(p) }
 
 // Node is the node of the cluster.
 func (s *Server) Node() *cluster.Node { return s.node }

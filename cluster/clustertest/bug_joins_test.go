@@ -1,0 +1,47 @@
+package clustertest
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/limiter"
+)
+
+// Two nodes join one right after the other, over slow wires and under traffic: nobody
+// decides who does not know what was spent.
+func TestTwoJoinsForgetNothing(t *testing.T) {
+	for range 8 {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 2, Options{Network: simnet.Options{Latency: 5 * time.Millisecond}})
+			l := limiter.Per(1, 24*time.Hour)
+			const many = 100
+			for k := range many {
+				require.Equal(t, 1, spend(t, c, fmt.Sprint(k), l, 1))
+			}
+			time.Sleep(300 * time.Millisecond)
+			traffic := func(node int) {
+				n := c.Node(node) // not later: the cluster grows meanwhile
+				for k := range many {
+					go func() {
+						for range 10 {
+							d, err := n.Take(t.Context(), fmt.Sprint(k), l, 1)
+							if err != nil || d.Allowed {
+								t.Errorf("key %d of node %d, asked at node %d: %+v %v", k, ownerOf(4, fmt.Sprint(k), l), node, d, err)
+							}
+							time.Sleep(9 * time.Millisecond)
+						}
+					}()
+				}
+			}
+			traffic(0)
+			traffic(c.Add())
+			traffic(c.Add())
+			time.Sleep(10 * time.Second)
+		})
+	}
+}

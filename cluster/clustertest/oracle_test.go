@@ -1,0 +1,277 @@
+package clustertest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// The oracle judges a history. It saw every request and its answer and every fault,
+// and knows how windows tile time; what nodes count and think it does not know.
+type oracle struct {
+	h        *history
+	troubles []trouble
+	grids    []grid
+	windows  map[windowKey]*window
+	slow     []*take // calls during which something may have timed out
+	wrong    []string
+	checked  int // answers that could be judged exactly
+}
+
+// grid is how the windows of one budget lie in time: the distance from the bubble's
+// time to cluster time, from some moment on.
+type grid struct {
+	from   time.Time
+	budget int
+	shift  int64
+}
+
+// window is all that was asked of one budget in one of its windows.
+type window struct {
+	budget     int
+	start, end time.Time
+	takes      []*take // in the order in which they were answered
+	strays     []*take // of the window before, that may have been counted here as well
+	gives      []*take
+}
+
+type windowKey struct {
+	budget int
+	end    int64
+}
+
+const (
+	clockError = 100 * time.Millisecond // between two nodes' ideas of cluster time
+	hopTimeout = 20 * time.Millisecond  // a call that took no longer has not timed out anywhere
+	hopsMost   = 3                      // nodes that may have counted one take
+	heldTime   = 3 * time.Second        // how long a wire may hold what was sent before a cut
+)
+
+// judge returns what is wrong with a history, and how many answers were judged.
+func judge(h *history) (wrong []string, checked int) {
+	if h.failed != "" {
+		return []string{h.failed}, 0
+	}
+	o := &oracle{h: h, troubles: h.troubles(), windows: map[windowKey]*window{}}
+	slices.SortFunc(h.takes, func(a, b *take) int {
+		return cmp.Or(a.to.Compare(b.to), a.from.Compare(b.from))
+	})
+	for _, x := range slices.Concat(h.takes, h.gives) {
+		if x.slow(h.s) {
+			o.slow = append(o.slow, x)
+		}
+	}
+	o.calls()
+	o.makeGrids()
+	for _, x := range h.takes {
+		o.place(x)
+	}
+	for _, g := range h.gives {
+		if w := o.windowAt(g.budget, g.from.Add(g.d.ResetAfter)); w != nil {
+			w.gives = append(w.gives, g)
+		}
+	}
+	for _, w := range o.windows {
+		o.total(w)
+		o.oneByOne(w)
+	}
+	o.agreement()
+	o.buckets()
+	slices.Sort(o.wrong)
+	return o.wrong, o.checked
+}
+
+func (o *oracle) fault(x *take, format string, args ...any) {
+	b := o.h.s.budgets[x.budget]
+	o.wrong = append(o.wrong, fmt.Sprintf("%v node %d, %v, cost %d during %q: ",
+		x.from.Format("15:04:05.000"), x.node, b, x.cost, x.at)+fmt.Sprintf(format, args...))
+}
+
+// calls checks what holds for every call: an answer, in time.
+func (o *oracle) calls() {
+	for _, x := range slices.Concat(o.h.takes, o.h.gives) {
+		took := x.to.Sub(x.from)
+		switch {
+		case x.orphan && (x.err == nil || gone(x.err)):
+		case x.err != nil:
+			o.fault(x, "the error is %v", x.err)
+		case took > callMax+grain:
+			o.fault(x, "the answer took %v", took)
+		case x.d.Remaining < 0 || x.d.ResetAfter < 0 || x.d.Allowed != (x.d.RetryAfter == 0):
+			o.fault(x, "the answer is %+v", x.d)
+		case x.d.Degraded && o.peaceful(x) && o.complete(x):
+			o.fault(x, "the answer is degraded, in peace")
+		}
+	}
+}
+
+// peaceful says whether no fault was in force while a call was under way.
+func (o *oracle) peaceful(x *take) bool {
+	for _, t := range o.troubles {
+		if touches(x, t.from, t.to) {
+			return false
+		}
+	}
+	return true
+}
+
+// touches says whether a call was under way in a time, to the very instant: what
+// happens at one instant of virtual time happens in any order.
+func touches(x *take, from, to time.Time) bool {
+	return !x.to.Before(from) && !x.from.After(to)
+}
+
+// complete says whether no known node has been missing since the last time of peace:
+// where one is, share and quorum hold something back for it.
+func (o *oracle) complete(x *take) bool {
+	if o.h.s.budgets[x.budget].lim.Split == limiter.SplitFull {
+		return true
+	}
+	since := time.Time{}
+	for _, at := range o.h.peace {
+		if !at.After(x.from) {
+			since = at
+		}
+	}
+	running := 0
+	for _, l := range o.h.starts {
+		if !l.from.After(since) && (l.to.IsZero() || l.to.After(x.to)) {
+			running++
+		}
+	}
+	return running >= o.h.s.nodes
+}
+
+// certain says whether a call did not fail anywhere on its way, and so was counted
+// once. Where it is not, one more node may have counted it, and its caller never knew:
+// when a call times out, others on the same connection fail at once.
+func (o *oracle) certain(x *take) bool {
+	if x.orphan || x.slow(o.h.s) {
+		return false
+	}
+	for _, t := range o.troubles {
+		if t.messy && touches(x, t.from, t.to) {
+			return false
+		}
+	}
+	for _, e := range o.h.events {
+		after := hopTimeout
+		switch e.op {
+		case opSplit, opHeal, opPause, opResume:
+			after = heldTime
+		}
+		if (e.isFault() || after == heldTime) && touches(x, e.from, e.to.Add(after)) {
+			return false
+		}
+	}
+	for _, y := range o.slow {
+		if y.node == x.node && touches(x, y.to, y.to.Add(hopTimeout)) {
+			return false
+		}
+	}
+	return true
+}
+
+// slow says whether a call took so long that something on its way may have timed out.
+func (x *take) slow(s *schedule) bool { return x.to.Sub(x.from) > hopTimeout+2*s.latency }
+
+// makeGrids finds out where windows begin: from the clock of the first node, which
+// all others follow, and after a clock jumped, from what the nodes say then.
+func (o *oracle) makeGrids() {
+	for b := range o.h.s.budgets {
+		o.grids = append(o.grids, grid{budget: b, shift: int64(o.h.s.skews[0])})
+	}
+	for _, t := range o.troubles {
+		if !t.clock {
+			continue
+		}
+		for b, x := range o.h.s.budgets {
+			i := slices.IndexFunc(o.h.takes, func(y *take) bool {
+				return y.look > 0 && y.budget == b && y.from.Compare(t.to) >= 0
+			})
+			if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
+				o.grids = append(o.grids, grid{from: t.to.Add(1000 * time.Hour), budget: b})
+				continue
+			}
+			end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
+			w := int64(x.lim.Window)
+			o.grids = append(o.grids, grid{from: t.to, budget: b, shift: (x.phase() - end) % w})
+		}
+	}
+}
+
+// phase is where in cluster time the windows of a budget begin.
+func (b budget) phase() int64 {
+	return limiter.WindowStart(limiter.NewHasher(nil).ID(b.key, b.lim), &b.lim, 0)
+}
+
+// windowAt is the window of a budget whose end is nearest to a moment; nil if it
+// reaches into a time in which nodes had clocks of their own.
+func (o *oracle) windowAt(b int, end time.Time) *window {
+	var g grid
+	for _, x := range o.grids {
+		if x.budget == b && !x.from.After(end) {
+			g = x
+		}
+	}
+	l := o.h.s.budgets[b]
+	w, into := int64(l.lim.Window), end.UnixNano()+g.shift-l.phase()
+	into = (into%w + w) % w
+	if into > w/2 {
+		into -= w
+	}
+	at := end.Add(-time.Duration(into))
+	start := at.Add(-l.lim.Window)
+	// What was counted before a clock moved has moved along, and may lie in a window that
+	// has begun since.
+	if !g.from.IsZero() && start.Before(g.from.Add(l.lim.Window)) || o.ownClocks(start, at) {
+		return nil
+	}
+	k := windowKey{b, at.UnixNano()}
+	if o.windows[k] == nil {
+		o.windows[k] = &window{budget: b, start: start, end: at}
+	}
+	return o.windows[k]
+}
+
+func (o *oracle) ownClocks(from, to time.Time) bool {
+	for _, t := range o.troubles {
+		if t.clock && from.Before(t.to) && to.After(t.from) {
+			return true
+		}
+	}
+	return false
+}
+
+// place puts a take into its window. The answer of a fixed window tells when that
+// ends, and must be right about it.
+func (o *oracle) place(x *take) {
+	l := o.h.s.budgets[x.budget].lim
+	switch {
+	case l.Algorithm == limiter.TokenBucket || x.err != nil || o.ownClocks(x.from, x.to):
+		return
+	case l.Algorithm == limiter.SlidingWindow || x.d.Degraded && !x.d.Allowed:
+		w := o.windowAt(x.budget, x.from.Add(l.Window/2))
+		if w != nil && x.from.Add(-clockError).After(w.start) && x.to.Add(clockError).Before(w.end) {
+			w.takes = append(w.takes, x)
+		}
+		return
+	}
+	end := x.to.Add(x.d.ResetAfter)
+	w := o.windowAt(x.budget, end)
+	if w == nil {
+		return
+	}
+	if off := end.Sub(w.end); off.Abs() > x.to.Sub(x.from)+clockError {
+		o.fault(x, "the window ends %v from where it should, at %v", off, w.end.Format("15:04:05.000"))
+	}
+	w.takes = append(w.takes, x)
+	if next := x.to.Add(heldTime + time.Second); !o.certain(x) && next.After(w.end) {
+		if w := o.windowAt(x.budget, w.end.Add(l.Window)); w != nil {
+			w.strays = append(w.strays, x)
+		}
+	}
+}

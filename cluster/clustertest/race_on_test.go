@@ -1,0 +1,5 @@
+//go:build race
+
+package clustertest
+
+const seedsDefault = 40 // the race detector makes each take several times as long

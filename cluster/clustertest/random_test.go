@@ -1,0 +1,100 @@
+package clustertest
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+)
+
+var (
+	seedFlag  = flag.Uint64("weir.seed", 0, "run this seed alone, and print its schedule")
+	seedsFlag = flag.Uint64("weir.seeds", seedsDefault, "run so many seeds")
+	firstFlag = flag.Uint64("weir.first", 1, "the first of them")
+	traceFlag = flag.String("weir.trace", "", "print all requests for this key, with weir.seed")
+)
+
+// TestRandom plays random schedules of faults under traffic, and lets the oracle judge
+// every answer.
+func TestRandom(t *testing.T) {
+	first, n := *firstFlag, *seedsFlag
+	if *seedFlag != 0 {
+		first, n = *seedFlag, 1
+		t.Log(generate(*seedFlag))
+	}
+	if testing.Short() {
+		n = min(n, 20)
+	}
+	for seed := first; seed < first+n; seed++ {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := generate(seed)
+				c := newClusterOf(t, s)
+				report(t, s, play(s, clusterLab{c}))
+			})
+		})
+	}
+}
+
+// newClusterOf starts the cluster that a schedule wants.
+func newClusterOf(t *testing.T, s *schedule) *Cluster {
+	return New(t, s.nodes, Options{
+		Network: simnet.Options{Seed: s.seed, Latency: s.latency, KeepAlive: 2 * time.Second},
+		Skews:   s.skews,
+		Config: func(_ int, cfg *cluster.Config) {
+			cfg.Replicas = s.replicas
+			if s.strict {
+				cfg.ExpectedNodes, cfg.ForgetAfter = s.nodes, 24*time.Hour
+			}
+		},
+	})
+}
+
+// report fails the test if the oracle found fault with a history.
+func report(t *testing.T, s *schedule, h *history) {
+	t.Helper()
+	wrong, checked := judge(h)
+	if *seedFlag != 0 {
+		t.Logf("%d requests, %d judged exactly", len(h.takes), checked)
+		h.trace(t, *traceFlag)
+	}
+	if len(wrong) == 0 {
+		return
+	}
+	more := ""
+	if len(wrong) > 6 {
+		more = fmt.Sprintf("\nand %d more", len(wrong)-6)
+		wrong = wrong[:6]
+	}
+	t.Fatalf("%v\n%s%s\n\nto run it alone: go test ./cluster/clustertest -run TestRandom -weir.seed=%d",
+		s, strings.Join(wrong, "\n"), more, s.seed)
+}
+
+// trace prints what happened to one key.
+func (h *history) trace(t *testing.T, key string) {
+	i := slices.IndexFunc(h.s.budgets, func(b budget) bool { return b.key == key })
+	if i < 0 {
+		return
+	}
+	const clock = "15:04:05.0000"
+	for _, e := range h.events {
+		t.Logf("%s to %s: %v", e.from.Format(clock), e.to.Format(clock), e.step)
+	}
+	for _, x := range h.takes {
+		if x.budget == i {
+			t.Logf("%s to %s: node %d, cost %d: %+v %v", x.from.Format(clock), x.to.Format(clock), x.node, x.cost, x.d, x.err)
+		}
+	}
+	for _, x := range h.gives {
+		if x.budget == i {
+			t.Logf("%s to %s: node %d gives %d back", x.from.Format(clock), x.to.Format(clock), x.node, x.cost)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package clustertest
+
+import (
+	"math"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// What must hold, of a window, of each answer, and between the answers of all nodes.
+
+// admitted is the sum of what a window's callers were granted.
+func (w *window) admitted() (sum int64) {
+	for _, x := range w.takes {
+		if x.d.Allowed && !x.orphan {
+			sum += x.cost
+		}
+	}
+	return sum
+}
+
+// total checks the bound of a whole window, faults and all.
+func (o *oracle) total(w *window) {
+	if len(w.takes) == 0 {
+		return
+	}
+	sum, back := w.admitted(), int64(0)
+	for _, g := range w.gives {
+		back += g.cost
+	}
+	bound, lost := o.bound(w), o.mayForget(w, time.Time{})
+	if sum > bound+lost+back {
+		o.fault(w.takes[0], "%d were admitted in the window from %v to %v, at most %d may be: %d, %d that may be forgotten, %d given back",
+			sum, w.start.Format("15:04:05.000"), w.end.Format("15:04:05.000"), bound+lost+back, bound, lost, back)
+	}
+}
+
+// spent is what a decider knew of a window when it answered x: at least and at most.
+func (o *oracle) spent(w *window, x *take) (least, most int64) {
+	for _, y := range w.strays {
+		most += hopsMost * y.cost
+	}
+	for _, y := range w.takes {
+		if y == x || y.look > 0 || y.from.After(x.to) {
+			continue
+		}
+		if y.d.Allowed {
+			most += y.cost
+		}
+		if !o.certain(y) { // counted elsewhere as well
+			most += hopsMost * y.cost
+		}
+		if y.d.Allowed && !y.orphan && y.to.Before(x.from) {
+			least += y.cost
+		}
+	}
+	for _, g := range w.gives {
+		if !g.from.After(x.to) {
+			least -= g.cost
+		}
+		if g.to.Before(x.from) && o.certain(g) && o.peaceful(g) {
+			most -= g.cost
+		}
+	}
+	return max(0, least-o.mayForget(w, x.from)), most
+}
+
+// oneByOne checks each answer that was given in peace: nothing is admitted beyond the
+// quota, nothing denied within it, and what remains is exactly right.
+func (o *oracle) oneByOne(w *window) {
+	l := o.h.s.budgets[w.budget].lim
+	for _, x := range w.takes {
+		if x.orphan || !o.peaceful(x) {
+			continue
+		}
+		least, most := o.spent(w, x)
+		if x.d.Allowed && x.look == 0 && least+x.cost > l.Quota {
+			o.fault(x, "admitted, although at least %d of %d were spent", least, l.Quota)
+		}
+		if l.Algorithm != limiter.FixedWindow || !o.complete(x) {
+			continue
+		}
+		o.checked++
+		if !x.d.Allowed && most+max(1, x.cost) <= l.Quota {
+			o.fault(x, "denied, although at most %d of %d were spent", most, l.Quota)
+		}
+		if x.d.Allowed {
+			least, most = least+x.cost, most+x.cost
+		}
+		if r := x.d.Remaining; r > max(0, l.Quota-least) || r < max(0, l.Quota-most) {
+			o.fault(x, "%d remain, but %d to %d of %d are spent", r, least, most, l.Quota)
+		}
+	}
+}
+
+// agreement checks that all nodes say the same when all looked and nobody took.
+func (o *oracle) agreement() {
+	for b, x := range o.h.s.budgets {
+		for round := range o.h.peace {
+			lo, hi := int64(math.MaxInt64), int64(-1)
+			var first *take
+			for _, y := range o.h.takes {
+				if y.look != round+1 || y.budget != b || y.orphan || !o.complete(y) {
+					continue
+				}
+				if first == nil {
+					first = y
+				}
+				lo, hi = min(lo, y.d.Remaining), max(hi, y.d.Remaining)
+			}
+			if first == nil || x.turnsSoon(first) {
+				continue
+			}
+			if slack := x.refill(100 * time.Millisecond); hi-lo > slack {
+				o.fault(first, "the nodes do not agree on what remains: %d to %d", lo, hi)
+			}
+		}
+	}
+}
+
+// turnsSoon says whether a window may end while the nodes are being asked.
+func (b budget) turnsSoon(x *take) bool {
+	return b.lim.Algorithm == limiter.FixedWindow && (x.d.ResetAfter < time.Second || b.lim.Window-x.d.ResetAfter < time.Second)
+}
+
+// refill is how much of a budget comes back in a time, rounded up.
+func (b budget) refill(d time.Duration) int64 {
+	if b.lim.Algorithm == limiter.FixedWindow {
+		return 0
+	}
+	return int64(d)*b.lim.Quota/int64(b.lim.Window) + 1
+}
+
+// buckets checks that in each time of peace a token bucket gives no more than it
+// holds and refills.
+func (o *oracle) buckets() {
+	for b, x := range o.h.s.budgets {
+		if x.lim.Algorithm != limiter.TokenBucket {
+			continue
+		}
+		var first *take
+		sum := int64(0)
+		for _, y := range o.h.takes {
+			if y.budget != b || y.err != nil || y.orphan {
+				continue
+			}
+			if !o.peaceful(y) {
+				first, sum = nil, 0
+				continue
+			}
+			if first == nil {
+				first = y
+			}
+			if y.d.Allowed {
+				sum += y.cost
+			}
+			if most := x.lim.Capacity() + x.refill(y.to.Sub(first.from)); sum > most {
+				o.fault(y, "%d were admitted in %v of peace, at most %d may be", sum, y.to.Sub(first.from), most)
+				break
+			}
+		}
+	}
+}
