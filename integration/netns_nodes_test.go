@@ -248,16 +248,31 @@ func (w *town) holder(key string, l limiter.Limit) *nsNode {
 	return nil
 }
 
-// keysOf are so many keys whose holders satisfy a condition.
-func (w *town) keysOf(l limiter.Limit, count int, is func(*nsNode) bool) (keys []string) {
+// lasting are so many keys of a limit whose windows do not end while a test runs.
+func (w *town) lasting(l limiter.Limit, count int) (keys []string) {
 	w.t.Helper()
 	for i := 0; len(keys) < count; i++ {
-		require.Less(w.t, i, 200, "no such keys")
-		if key := fmt.Sprintf("key %d", i); is(w.holder(key, l)) {
+		key := fmt.Sprintf("key %d", i)
+		if w.on()[0].look(key, l).ResetAfter > 10*patience {
 			keys = append(keys, key)
 		}
 	}
 	return keys
+}
+
+// keysOf are so many of those whose holders satisfy a condition.
+func (w *town) keysOf(l limiter.Limit, count int, is func(*nsNode) bool) (keys []string) {
+	w.t.Helper()
+	for _, key := range w.lasting(l, 100) {
+		if is(w.holder(key, l)) {
+			keys = append(keys, key)
+		}
+		if len(keys) == count {
+			return keys
+		}
+	}
+	require.FailNow(w.t, "no such keys")
+	return nil
 }
 
 // requireExact waits until every node of the town counts for each key what was admitted.

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -28,10 +27,7 @@ const (
 // sees an error, and no count is lost.
 func rollingRestart(t *testing.T) {
 	w := newTown(t, townSize, townSize, calm)
-	var keys []string
-	for i := range rollingKeys {
-		keys = append(keys, fmt.Sprint("rolling ", i))
-	}
+	keys := w.lasting(ample, rollingKeys)
 	var mu sync.Mutex // guards nodes
 	nodes := w.on()
 	tr := startNsTraffic(t, &nsTraffic{keys: keys, limit: isAmple}, func() []*nsNode {
@@ -105,9 +101,9 @@ var tenPerDay = limiter.Per(10, 24*time.Hour)
 // spendFour takes 4 of each of some keys.
 func (w *town) spendFour() (keys []string) {
 	w.t.Helper()
-	for i := range 20 {
-		keys = append(keys, fmt.Sprint("ten ", i))
-		require.Equal(w.t, int64(4), w.spendOn(keys[i], tenPerDay, 4))
+	keys = w.lasting(tenPerDay, 20)
+	for _, key := range keys {
+		require.Equal(w.t, int64(4), w.spendOn(key, tenPerDay, 4), key)
 	}
 	return keys
 }

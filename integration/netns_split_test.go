@@ -20,8 +20,9 @@ import (
 const (
 	splitQuota  = 50
 	splitWindow = 30 * time.Second
-	// A window that is cut has to have so much left, or the split may not fall into it.
-	cutWindowMin = splitWindow / 2
+	// The window that is cut has to have so much left, or the split may not be noticed in it;
+	// and not more, or the next one takes long to come.
+	cutWindowMin, cutWindowMax = splitWindow / 2, splitWindow * 4 / 5
 	// keysPerMode are half held by nodes of side a and half by nodes of side b.
 	keysPerMode = 4
 )
@@ -154,7 +155,7 @@ func (w *town) splitKeys(mode limiter.Split, isA func(*nsNode) bool) (keys []*sp
 		k := &splitKey{name: fmt.Sprintf("%v %d", mode, i), limit: l, admitted: map[int64]int64{}, denied: map[int64][2]bool{}}
 		reset := w.on()[0].look(k.name, l).ResetAfter
 		k.first = time.Now().Add(reset)
-		if reset < cutWindowMin {
+		if reset < cutWindowMin || reset > cutWindowMax {
 			continue
 		}
 		k.onA = isA(w.holder(k.name, l))

@@ -63,7 +63,7 @@ type player struct {
 
 const (
 	settleTime = 400 * time.Millisecond // for what is due after the last change to be shipped
-	breakTime  = 3 * time.Second        // for links to be used again after a fault that no view shows
+	breakTime  = 8 * time.Second        // for suspicions to end, links to be used again, and shares to be whole
 	clockTime  = 20 * time.Second       // for clocks to agree again after one jumped
 	callMax    = 150 * time.Millisecond // CallTimeout and half as much again
 	grain      = 2 * time.Millisecond
@@ -231,17 +231,13 @@ func (p *player) ask(x *take, t taker) *take {
 // budget on every node.
 func (p *player) settle() {
 	p.wg.Wait()
-	for start := time.Now(); !p.lab.Whole(); time.Sleep(settlePoll) {
-		if time.Since(start) > settleMax {
-			p.h.failed = fmt.Sprintf("the cluster is not whole %v after the last fault ended", settleMax)
-			return
-		}
-	}
+	p.waitWhole()
 	if p.h.jumped() {
 		time.Sleep(clockTime)
 	}
 	if p.h.troubled() {
 		time.Sleep(breakTime)
+		p.waitWhole() // somebody may have been taken for dead just now
 	}
 	time.Sleep(settleTime)
 	synctest.Wait()
@@ -249,6 +245,15 @@ func (p *player) settle() {
 	for b := range p.s.budgets {
 		for _, i := range p.lab.Running() {
 			p.ask(&take{node: i, budget: b, look: len(p.h.peace), at: step{op: opSettle}}, p.lab.taker(i))
+		}
+	}
+}
+
+func (p *player) waitWhole() {
+	for start := time.Now(); !p.lab.Whole(); time.Sleep(settlePoll) {
+		if time.Since(start) > settleMax {
+			p.h.failed = fmt.Sprintf("the cluster is not whole %v after the last fault ended", settleMax)
+			return
 		}
 	}
 }
