@@ -53,6 +53,7 @@ type Node struct {
 	ticked  atomic.Int64 // age at which the loop last ran
 	passing atomic.Int64 // requests being passed on
 	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
+	wakeMu  sync.Mutex   // guards the order of ticked and epoch
 	epoch   atomic.Int64 // how often the process was found to have been stopped
 
 	mu         sync.Mutex // guards the hand-over of partitions

@@ -90,12 +90,18 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 	return n.ledger.TakeHeld(id, *l, cost, now, s)
 }
 
-// wakeUp doubts once per pause.
+// wakeUp doubts once per pause. Who comes meanwhile waits until that is done: what had
+// queued while the process was stopped must not be served as if nothing had happened.
 func (n *Node) wakeUp(age time.Duration) {
-	last := n.ticked.Load()
-	if age-time.Duration(last) > pausedAfter && n.ticked.CompareAndSwap(last, int64(age)) {
+	if age-time.Duration(n.ticked.Load()) <= pausedAfter {
+		return
+	}
+	n.wakeMu.Lock()
+	defer n.wakeMu.Unlock()
+	if age-time.Duration(n.ticked.Load()) > pausedAfter {
 		n.epoch.Add(1)
 		n.doubt()
+		n.ticked.Store(int64(age))
 	}
 }
 
@@ -237,7 +243,7 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 	r.c.flags, r.c.outcome = flags, unreachable
 	now := time.Now()
 	if left := r.end.Sub(now); left < timeout {
-		if timeout = left; left < r.n.cfg.CallTimeout/8 {
+		if timeout = left; left < r.n.cfg.CallTimeout/16 {
 			return false, nil // no time to answer: a failure would say nothing of the peer
 		}
 	}

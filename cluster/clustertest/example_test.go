@@ -69,7 +69,7 @@ func ExampleOptions() {
 // inBubble runs a test where there is no *testing.T: quietly and once, whatever go test
 // was told, because an example's output is compared.
 func inBubble(f func(t *testing.T)) {
-	for name, value := range map[string]string{"test.v": "false", "test.count": "1"} {
+	for name, value := range map[string]string{"test.v": "false", "test.count": "1", "test.skip": ""} {
 		given := flag.Lookup(name).Value
 		was := given.String()
 		given.Set(value)
