@@ -27,7 +27,8 @@
 // Time is an argument, in nanoseconds. Windows tile it from a phase of each id's
 // own, so all who hold an id's slots agree on its windows without talking. Slots
 // from peers may carry any time: reading clamps, so that a budget is never more
-// than once its limit in debt.
+// than once its limit in debt. A bucket whose slot was given a forged arrival time
+// stays empty until then, which is at most two MaxWindow away.
 //
 // # The algorithms
 //
