@@ -56,7 +56,8 @@
 //
 // Each has a test, most of them in package clustertest: admitted hits are counted
 // before their answer leaves; a node counts only in its own slots; what could not be
-// delivered stays due; a request that was passed on is answered where it lands; calls
-// never outlive their deadline; durations and cluster time travel, wall clocks do not;
+// delivered stays due; a request that was passed on is not passed on again: where it
+// lands it is decided, or the answer says who does not hold it; calls never outlive
+// their deadline; durations and cluster time travel, wall clocks do not;
 // no goroutine outlives Close.
 package cluster
