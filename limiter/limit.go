@@ -68,6 +68,33 @@ func (s Split) String() string {
 	return fmt.Sprintf("Split(%d)", uint8(s))
 }
 
+// Lease says whether a cluster may hand out parts of a [Limit]'s budget to the nodes
+// that take from it much. What is handed out counts as spent at once, so nothing is
+// ever admitted twice. A single process ignores it.
+type Lease uint8
+
+const (
+	// LeaseAuto leases a budget to a node that forwards many takes a second from it.
+	LeaseAuto Lease = iota
+	// LeaseOff forwards every take: Remaining is exact.
+	LeaseOff
+	// LeaseAlways leases from the first take on.
+	LeaseAlways
+)
+
+// String gives the name that policy files use.
+func (l Lease) String() string {
+	switch l {
+	case LeaseAuto:
+		return "auto"
+	case LeaseOff:
+		return "off"
+	case LeaseAlways:
+		return "always"
+	}
+	return fmt.Sprintf("Lease(%d)", uint8(l))
+}
+
 // Bounds of what a [Limit] and a key may be.
 const (
 	MaxQuota  = math.MaxInt32        // also the largest Burst and cost
@@ -93,6 +120,9 @@ type Limit struct {
 	Algorithm Algorithm
 	// Split is what a split cluster may admit; the zero value is the node's setting.
 	Split Split
+	// Lease is whether nodes may lease parts of the budget; the zero value is
+	// LeaseAuto. While a budget is leased, Remaining is a lower bound.
+	Lease Lease
 }
 
 // Per is a fixed window of quota per window.
@@ -122,6 +152,8 @@ func (l Limit) Validate() error {
 		return fmt.Errorf("limiter: %w: Algorithm %d is unknown", ErrLimit, l.Algorithm)
 	case l.Split > SplitQuorum:
 		return fmt.Errorf("limiter: %w: Split %d is unknown", ErrLimit, l.Split)
+	case l.Lease > LeaseAlways:
+		return fmt.Errorf("limiter: %w: Lease %d is unknown", ErrLimit, l.Lease)
 	case l.Algorithm != TokenBucket && l.Burst != 0:
 		return fmt.Errorf("limiter: %w: Burst %d is only for TokenBucket, not for %v", ErrLimit, l.Burst, l.Algorithm)
 	case l.Burst < 0 || l.Burst > MaxQuota:

@@ -30,6 +30,7 @@ func TestInvalidArguments(t *testing.T) {
 		{"k", Per(1, -time.Second), 1, ErrLimit, "Window -1s"},
 		{"k", Limit{Quota: 1, Window: time.Second, Algorithm: 3}, 1, ErrLimit, "Algorithm 3"},
 		{"k", Limit{Quota: 1, Window: time.Second, Split: 4}, 1, ErrLimit, "Split 4"},
+		{"k", Limit{Quota: 1, Window: time.Second, Lease: 3}, 1, ErrLimit, "Lease 3"},
 		{"k", Limit{Quota: 1, Window: time.Second, Burst: 5}, 1, ErrLimit, "Burst 5 is only for TokenBucket, not for fixed-window"},
 		{"k", Limit{Quota: 1, Window: time.Second, Burst: 5, Algorithm: SlidingWindow}, 1, ErrLimit, "sliding-window"},
 		{"k", bucket(1, time.Second, -5), 1, ErrLimit, "Burst -5"},
@@ -86,6 +87,7 @@ func TestNames(t *testing.T) {
 	for want, v := range map[string]fmt.Stringer{
 		"fixed-window": FixedWindow, "sliding-window": SlidingWindow, "token-bucket": TokenBucket, "Algorithm(9)": Algorithm(9),
 		"default": SplitDefault, "full": SplitFull, "share": SplitShare, "quorum": SplitQuorum, "Split(9)": Split(9),
+		"auto": LeaseAuto, "off": LeaseOff, "always": LeaseAlways, "Lease(9)": Lease(9),
 	} {
 		assert.Equal(t, want, v.String())
 	}

@@ -33,6 +33,7 @@ routes:
         algorithm: token-bucket
         burst: 5
         split: quorum
+        lease: always
         key: {first: [bearer, {join: [{header: X-Tenant}, peer-ip]}]}
         absent: deny
         cost: 2
@@ -85,7 +86,7 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, "shared", p.Always[0].Key.String())
 	token, user := p.Routes[0].Rules[0], p.Routes[0].Rules[1]
 	assert.Equal(t, limiter.Limit{
-		Quota: 20, Window: 90 * time.Second, Burst: 5, Algorithm: limiter.TokenBucket, Split: limiter.SplitQuorum,
+		Quota: 20, Window: 90 * time.Second, Burst: 5, Algorithm: limiter.TokenBucket, Split: limiter.SplitQuorum, Lease: limiter.LeaseAlways,
 	}, token.Limit)
 	assert.Equal(t, "first-of(bearer, join(header X-Tenant, peer-ip))", token.Key.String())
 	assert.Equal(t, middleware.AbsentDeny, token.Absent)

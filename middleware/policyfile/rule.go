@@ -65,6 +65,11 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 			limiter.SplitShare.String():   limiter.SplitShare,
 			limiter.SplitQuorum.String():  limiter.SplitQuorum,
 		}),
+		Lease: choice(m, "lease", base.Lease, map[string]limiter.Lease{
+			limiter.LeaseAuto.String():   limiter.LeaseAuto,
+			limiter.LeaseOff.String():    limiter.LeaseOff,
+			limiter.LeaseAlways.String(): limiter.LeaseAlways,
+		}),
 	}
 	// In Go a burst of 0 means "as much as the quota". In a file nobody writes that, and a 0
 	// is rather meant as "no bursts", which a token bucket cannot give.
