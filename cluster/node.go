@@ -53,8 +53,11 @@ type Node struct {
 	ticked  atomic.Int64 // age at which the loop last ran
 	passing atomic.Int64 // requests being passed on
 	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
-	wakeMu  sync.Mutex   // guards the order of ticked and epoch
-	epoch   atomic.Int64 // how often the process was found to have been stopped
+
+	remeasure atomic.Bool  // some clock jumped: ask all peers how long they have lived
+	syncTurn  int          // the loop's; which peer is asked in turn
+	wakeMu    sync.Mutex   // guards the order of ticked and epoch
+	epoch     atomic.Int64 // how often the process was found to have been stopped
 
 	mu         sync.Mutex // guards the hand-over of partitions
 	pending    [limiter.Partitions]*pending
@@ -214,7 +217,7 @@ func (n *Node) loop() {
 			flushed = age
 			n.ship()
 		}
-		if synced == 0 || age-synced >= syncPeriod {
+		if synced == 0 || age-synced >= syncPeriod || n.remeasure.Load() {
 			synced = age
 			n.syncClocks(n.view.Load())
 		}

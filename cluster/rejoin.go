@@ -110,18 +110,46 @@ func (n *Node) joinMissing(ctx context.Context) {
 
 // reportJoin logs the first failure of an address, and its end.
 func (n *Node) reportJoin(addr string, err error) {
-	n.mu.Lock()
-	was := n.unjoined[addr]
-	if n.unjoined[addr] = err != nil; err == nil {
-		delete(n.unjoined, addr)
-	}
-	n.mu.Unlock()
-	switch {
-	case err != nil && !was && n.ctx.Err() == nil:
+	switch n.joinNews(addr, err) {
+	case failedNow:
 		n.log.Warn("cannot join yet; trying again for ever", "node", n.cfg.Name, "addr", addr, "error", err)
-	case err == nil && was:
+	case endedNow:
 		n.log.Info("joined", "node", n.cfg.Name, "addr", addr)
 	}
+}
+
+// reportLookup does the same for a name.
+func (n *Node) reportLookup(seed string, err error) {
+	switch n.joinNews(seed, err) {
+	case failedNow:
+		n.log.Warn("cannot resolve a seed; trying again for ever", "node", n.cfg.Name, "seed", seed, "error", err)
+	case endedNow:
+		n.log.Info("resolved a seed", "node", n.cfg.Name, "seed", seed)
+	}
+}
+
+type news uint8
+
+const (
+	nothingNew news = iota
+	failedNow
+	endedNow
+)
+
+// joinNews remembers how an attempt went, and says what is new about it.
+func (n *Node) joinNews(what string, err error) news {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.unjoined[what]
+	switch {
+	case err == nil && was:
+		delete(n.unjoined, what)
+		return endedNow
+	case err != nil && !was && n.ctx.Err() == nil:
+		n.unjoined[what] = true
+		return failedNow
+	}
+	return nothingNew
 }
 
 // seeds are the addresses behind Config.Join, without this node's own.
@@ -131,7 +159,9 @@ func (n *Node) seeds(ctx context.Context) (addrs []string) {
 	for _, s := range n.cfg.Join {
 		host, port, _ := net.SplitHostPort(s) // validated
 		ips, err := lookup(ctx, host)
-		n.reportJoin(s, err)
+		if _, isIP := netip.ParseAddr(host); isIP != nil {
+			n.reportLookup(s, err)
+		}
 		for _, ip := range ips {
 			a := net.JoinHostPort(ip.Unmap().String(), port)
 			if a != n.addr.String() && a != n.port.addr().String() {

@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// How nodes agree on cluster time: each asks every peer once how long it has lived,
-// and follows the clock of the one that has lived longest.
+// How nodes agree on cluster time: each asks every peer how long it has lived, and
+// follows the clock of the one that has lived longest. That one it asks again with
+// every period, and another peer in turn: where a life is not as long as it should
+// be, a clock has jumped or a machine was suspended, and all are asked again.
 
 const (
 	seedTimeout = time.Second           // for the clocks of the seeds, before joining
@@ -64,11 +66,13 @@ func (n *Node) followSeeds(ctx context.Context) {
 	}
 }
 
-// syncClocks asks the peers whose age is not known yet, and the reference.
+// syncClocks asks the reference, the peer whose turn it is, and those whose age is not
+// known or no longer certain. Only the loop calls it.
 func (n *Node) syncClocks(v *view) {
-	ref := n.reference(v)
-	for _, p := range v.all {
-		if p.down.Load() || p != ref && p.bornAt.Load() != 0 {
+	ref, all := n.reference(v), n.remeasure.Swap(false)
+	n.syncTurn++
+	for i, p := range v.all {
+		if turn := n.syncTurn%len(v.all) == i; p.down.Load() || !all && !turn && p != ref && p.bornAt.Load() != 0 {
 			continue
 		}
 		c, began := &timeCall{}, n.clock.age()
@@ -78,7 +82,14 @@ func (n *Node) syncClocks(v *view) {
 				return
 			}
 			r, rtt := n.readClock(c, began)
-			p.bornAt.Store(int64(r.at-r.age) | 1) // never 0
+			if rtt > rttMax && p.bornAt.Load() != 0 {
+				return
+			}
+			born := int64(r.at-r.age) | 1 // never 0
+			was := p.bornAt.Swap(born)
+			if off := time.Duration(born - was); was != 0 && (off > tieWithin || off < -tieWithin) {
+				n.remeasure.Store(true)
+			}
 			if p == ref && rtt <= rttMax {
 				n.follow(r)
 			}
