@@ -122,6 +122,13 @@ func (m *members) caughtUp(name string, fingerprint uint64) {
 	}
 }
 
+// hasCaughtUp says whether a node has sent everything that is due by a table.
+func (m *members) hasCaughtUp(name string, fingerprint uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.caught[name] == fingerprint
+}
+
 // heard says whether a member's slots are here, so far as they can be known: it never
 // vanished, or has caught up since, or had time enough to.
 func (m *members) heard(x *member, fingerprint uint64, age time.Duration) (heard, caught bool) {

@@ -23,6 +23,7 @@ type peer struct {
 	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
 	shipping atomic.Int32  // frames of copies not yet acknowledged
 	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
+	askedAt  atomic.Int64  // age at which it was asked to say whether we have all that is due
 	noRelay  atomic.Int64  // age until which it is not asked to reach others for us
 }
 

@@ -89,6 +89,10 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		n.members.caughtUp(from.name, c.fingerprint)
+		if p := n.view.Load().byName[from.name]; c.ask && p != nil {
+			p.caughtUp.Store(0)
+			n.kick(n.flush)
+		}
 		if !n.view.Load().caught {
 			n.kick(n.changed)
 		}

@@ -117,15 +117,18 @@ func (b *batches) send(p *peer, c *shipCall) {
 	}
 }
 
-// tellCaughtUp says to each peer, once per table, that it has been sent everything.
+// tellCaughtUp says to each peer, once per table, that it has been sent everything,
+// and asks those to say so that have not.
 func (n *Node) tellCaughtUp(v *view) {
-	f := v.table.Fingerprint()
+	f, age := v.table.Fingerprint(), int64(n.clock.age())
 	for _, p := range v.all {
-		if p.caughtUp.Load() == f || p.down.Load() {
+		ask := !n.members.hasCaughtUp(p.name, f) && age-p.askedAt.Load() >= int64(askCaughtUp)
+		if p.caughtUp.Load() == f && !ask || p.down.Load() {
 			continue
 		}
 		p.caughtUp.Store(f)
-		err := p.calls.Start(time.Now().Add(shipTimeout), kindCaughtUp, caughtUpCall{f}, func(err error) {
+		p.askedAt.Store(age)
+		err := p.calls.Start(time.Now().Add(shipTimeout), kindCaughtUp, caughtUpCall{f, ask}, func(err error) {
 			if err != nil {
 				p.caughtUp.CompareAndSwap(f, 0) // and again
 			}
@@ -135,6 +138,8 @@ func (n *Node) tellCaughtUp(v *view) {
 		}
 	}
 }
+
+const askCaughtUp = 250 * time.Millisecond // before a peer is asked again
 
 func (n *Node) dueAgain(c *shipCall) {
 	for _, s := range c.slots {

@@ -78,7 +78,7 @@ func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (l
 	}
 	now := n.clock.at(age)
 	var s limiter.Share
-	if v.heard < v.known || !v.caught {
+	if v.heard < v.known || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
 		if s, minority = v.share(mode); minority {
 			return n.minorityDecision(), true

@@ -21,6 +21,7 @@ type view struct {
 	heard  int              // seen, without those that came back just now: see share
 	caught bool             // all peers have sent what is due by this table
 	lossAt time.Duration    // age at which a node vanished last
+	backAt time.Duration    // age at which one came back last; 0 if none did
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -55,12 +56,16 @@ func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
 // caution is how much this node may admit for a partition that it took over from a
 // holder that vanished: for a while, one node's share. With SplitFull, until those
 // have told who decided alone meanwhile, if this node has no copies. With the other
-// modes, until it is clear how many are gone, since in a split they vanish one by one.
+// modes, until it is clear how many are gone, since in a split they vanish one by one;
+// and after the heal what it still holds for another owner, since the others' slots go
+// to that one.
 func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
 	part := id.Partition()
 	orphaned := n.orphaned[part].Load()
 	one := limiter.Share{Seen: 1, Known: v.known}
 	switch {
+	case mode != limiter.SplitFull && v.healing(n.clock.age()) && !v.owns(part):
+		return one, true
 	case orphaned == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught):
 		return s, false
 	case mode == limiter.SplitFull:
@@ -71,6 +76,10 @@ func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Li
 	// The last holder may be in the minority, and did not know it at first.
 	return limiter.Share{Seen: v.heard, Known: v.known}, mode == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < orphaned
 }
+
+// healing says whether a node came back so recently that not all slots may be where
+// they belong.
+func (v *view) healing(age time.Duration) bool { return v.backAt != 0 && age-v.backAt < healTime }
 
 const (
 	blindTime = time.Second     // for the others to tell what they decided alone
@@ -150,7 +159,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		if heard && !m.leaving {
 			v.heard++
 		}
-		v.caught = v.caught && caught
+		v.caught, v.backAt = v.caught && caught, max(v.backAt, m.backAt)
 	}
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {

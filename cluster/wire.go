@@ -305,11 +305,20 @@ func (leavingCall) AppendRequest(b []byte) []byte { return transport.AppendArray
 func (leavingCall) ReadAnswer([]byte) error       { return nil }
 
 // caughtUpCall says that everything due to the receiver has been sent, by the table
-// of this fingerprint, before it on the same connection.
-type caughtUpCall struct{ fingerprint uint64 }
+// of this fingerprint, before it on the same connection. ask wants the same from the
+// receiver, which may have said so before we lost sight of it.
+type caughtUpCall struct {
+	fingerprint uint64
+	ask         bool
+}
 
 func (c caughtUpCall) AppendRequest(b []byte) []byte {
-	return transport.AppendUint(transport.AppendArrayLen(b, 1), c.fingerprint)
+	ask := uint64(0)
+	if c.ask {
+		ask = 1
+	}
+	b = transport.AppendUint(transport.AppendArrayLen(b, 2), c.fingerprint)
+	return transport.AppendUint(b, ask)
 }
 
 func (caughtUpCall) ReadAnswer([]byte) error { return nil }
@@ -318,5 +327,6 @@ func (c *caughtUpCall) readRequest(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(64)
 	c.fingerprint = r.Uint()
-	return finish(&r, n, 1)
+	c.ask = r.Uint() == 1
+	return finish(&r, n, 2)
 }
