@@ -241,10 +241,12 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 	case n.pendingOf(part) != nil:
 		r.c.outcome = notHolder // nor is the asker: somebody else still has it
 		return false
-	case holder.origin == from.origin && r.told:
-		r.c.outcome = notHolder // the asker is in doubt, and will find that it is the holder
-		return true
-	default: // each takes the other for the holder, or the asker is a new process
+	case holder.origin == from.origin:
+		// Each takes the other for the holder. Told so, the asker will find that it is;
+		// or else its "complete" is late, and only if it does not come must we decide.
+		r.c.outcome = notHolder
+		return r.told
+	default: // the asker is a new process
 		r.c.outcome = decided
 		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
 		return true

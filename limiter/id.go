@@ -43,8 +43,11 @@ func (h Hasher) ID(key string, l Limit) ID {
 	lo, hi := siphash.Hash128(h.k0, h.k1, unsafe.Slice(unsafe.StringData(key), len(key)))
 	// The hash is uniform and secret, so a public difference per window and
 	// algorithm keeps budgets apart as well as hashing it would.
-	return ID{Hi: hi ^ mix(uint64(l.Window)<<2|uint64(l.Algorithm)), Lo: lo}
+	return ID{Hi: hi ^ l.apart(), Lo: lo}
 }
+
+// apart is what tells the ids of a key's budgets from each other.
+func (l *Limit) apart() uint64 { return mix(uint64(l.Window)<<2 | uint64(l.Algorithm)) }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection in
 // which every bit of x changes about half of the bits of the result.
@@ -58,12 +61,15 @@ func mix(x uint64) uint64 {
 // time from a phase of the id's own: all nodes agree on it without talking, and
 // the resets of different keys do not stampede.
 func windowEnd(id ID, w, now int64) int64 {
-	phase := int64(id.Hi>>1) % w
-	into := (now - phase) % w
-	if into < 0 {
-		into += w
+	phase := int64(id.Hi >> 1)
+	if now < 0 {
+		phase %= w // or the difference might not fit
 	}
-	return now - into + w
+	left := (phase - now) % w // the phase itself need not be reduced: one division, not two
+	if left <= 0 {
+		left += w
+	}
+	return now + left
 }
 
 // WindowStart is when the window began that a limit counts in at now; for a token

@@ -40,19 +40,20 @@ type Ledger struct {
 }
 
 // partition is one lock and what it guards. It fills two cache lines, so that
-// neighbours do not slow each other down.
+// neighbours do not slow each other down: all that a take from a known key needs
+// is in the first.
 type partition struct {
 	mu      sync.Mutex
-	ledger  *Ledger
+	table   table
+	version uint64
+	blocked int32 // entries with nothing left, evicted last
 	part    uint16
 	held    bool  // this process decides
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
-	blocked int32 // entries with nothing left, evicted last
 	hand    int   // where the search for what may go continues
-	version uint64
-	table   table
+	ledger  *Ledger
 	due     []ref // entries with a due bit, some of them gone by now
-	_       [16]byte
+	_       [24]byte
 }
 
 // ref names an entry across moves within its table.
@@ -78,31 +79,41 @@ type Share struct{ Seen, Known int }
 
 // Take decides and, if it admits, counts in this process's own slot. The arguments
 // are ones that Check accepts.
-func (l *Ledger) Take(id ID, lim Limit, cost, now int64, s Share) Decision {
+func (l *Ledger) Take(id ID, lim Limit, cost, now int64, s Share) (d Decision) {
+	if s.Seen < s.Known {
+		lim = lim.share(int64(s.Seen), int64(s.Known))
+	}
+	l.take(&d, id, &lim, cost, now)
+	return d
+}
+
+// take is Take into a zero Decision, under a limit that is a share already. On this
+// path nothing large is copied and no unlock deferred: each costs some percent.
+func (l *Ledger) take(d *Decision, id ID, lim *Limit, cost, now int64) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return l.takeLocked(p, id, lim, cost, now, s)
+	l.takeLocked(d, p, id, lim, cost, now)
+	p.mu.Unlock()
 }
 
 // TakeHeld is Take if this process decides for the partition, else ok is false.
 func (l *Ledger) TakeHeld(id ID, lim Limit, cost, now int64, s Share) (d Decision, ok bool) {
-	p := &l.parts[id.Partition()]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.held {
-		return Decision{}, false
-	}
-	return l.takeLocked(p, id, lim, cost, now, s), true
-}
-
-func (l *Ledger) takeLocked(p *partition, id ID, lim Limit, cost, now int64, s Share) Decision {
 	if s.Seen < s.Known {
 		lim = lim.share(int64(s.Seen), int64(s.Known))
 	}
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	if ok = p.held; ok {
+		l.takeLocked(&d, p, id, &lim, cost, now)
+	}
+	p.mu.Unlock()
+	return d, ok
+}
+
+func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, lim *Limit, cost, now int64) {
 	end := windowEnd(id, int64(lim.Window), now)
-	u, own := p.usage(id, &lim, end)
-	d := decide(&lim, u, end, now, cost)
+	u, own := p.usage(id, lim, end)
+	d.decide(lim, u, end, now, cost)
 	if d.Allowed && cost > 0 {
 		if own < 0 {
 			own = l.insert(p, id, 0, now)
@@ -114,9 +125,8 @@ func (l *Ledger) takeLocked(p *partition, id ID, lim Limit, cost, now int64, s S
 			e.roll(end, int64(lim.Window))
 			e.cur = saturate(int64(e.cur) + cost)
 		}
-		p.changed(e, own, &lim, d.Remaining)
+		p.changed(e, own, lim, d.Remaining)
 	}
-	return d
 }
 
 // Give puts back what was taken: at most what is taken in the current window, or,
@@ -124,8 +134,8 @@ func (l *Ledger) takeLocked(p *partition, id ID, lim Limit, cost, now int64, s S
 func (l *Ledger) Give(id ID, lim Limit, cost, now int64) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	l.giveLocked(p, id, lim, cost, now)
+	l.giveLocked(p, id, &lim, cost, now)
+	p.mu.Unlock()
 }
 
 // GiveHeld is Give if this process decides for the partition, else ok is false.
@@ -134,14 +144,14 @@ func (l *Ledger) GiveHeld(id ID, lim Limit, cost, now int64) (ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held {
-		l.giveLocked(p, id, lim, cost, now)
+		l.giveLocked(p, id, &lim, cost, now)
 	}
 	return p.held
 }
 
-func (l *Ledger) giveLocked(p *partition, id ID, lim Limit, cost, now int64) {
+func (l *Ledger) giveLocked(p *partition, id ID, lim *Limit, cost, now int64) {
 	end := windowEnd(id, int64(lim.Window), now)
-	u, own := p.usage(id, &lim, end)
+	u, own := p.usage(id, lim, end)
 	if lim.Algorithm == TokenBucket {
 		if own < 0 || u.tat <= now {
 			return // full already, or taken from another origin: it keeps its word
@@ -161,7 +171,7 @@ func (l *Ledger) giveLocked(p *partition, id ID, lim Limit, cost, now int64) {
 		e.cur = saturate(int64(e.cur) - cost)
 		u.cur -= cost
 	}
-	p.changed(&p.table.places[own], own, &lim, decide(&lim, u, end, now, 0).Remaining)
+	p.changed(&p.table.places[own], own, lim, decide(lim, u, end, now, 0).Remaining)
 }
 
 // usage joins all slots of an id; own is the place of this process's, or -1.
@@ -202,7 +212,9 @@ func (p *partition) changed(e *entry, i int, lim *Limit, left int64) {
 	}
 	e.expires = seconds(expires)
 	p.setFill(e, fill(left, lim.Capacity()))
-	p.setDue(i, p.ranks)
+	if p.ranks != 0 {
+		p.setDue(i, p.ranks)
+	}
 }
 
 func (p *partition) setFill(e *entry, f uint8) {

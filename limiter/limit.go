@@ -180,7 +180,21 @@ func (l Limit) Capacity() int64 {
 }
 
 // Check returns the error that Take gives for arguments that cannot be, or nil.
-func Check(key string, l Limit, cost int64) error {
+func Check(key string, l Limit, cost int64) error { return check(key, &l, cost) }
+
+// check is Check. Nearly every limit is one of the window algorithms and in order:
+// that is settled by one expression, and what is not in order is put into words by
+// the rest.
+func check(key string, l *Limit, cost int64) error {
+	if uint64(l.Quota-1) < MaxQuota && uint64(l.Window-MinWindow) <= uint64(MaxWindow-MinWindow) &&
+		l.Algorithm < TokenBucket && l.Burst == 0 && l.Split <= SplitQuorum && l.Lease <= LeaseAlways &&
+		uint(len(key)-1) < MaxKeyLen && uint64(cost) <= uint64(l.Quota) {
+		return nil
+	}
+	return checkSlow(key, *l, cost)
+}
+
+func checkSlow(key string, l Limit, cost int64) error {
 	if err := l.Validate(); err != nil {
 		return err
 	}

@@ -17,8 +17,10 @@ type entry struct {
 }
 
 // table is open addressing with Robin Hood displacement (Celis, 1986) and backward
-// shift deletion, over places ordered by the id's upper half. All entries of one id
-// stand close together, whatever their origin.
+// shift deletion, over places ordered by the id's upper half: homes are, and so are
+// the entries of one home. So one comparison per place says whether a search is at
+// its end, an id's entries stand together whatever their origin, and a table is
+// resized by reading and writing straight on. Never are all places in use.
 type table struct {
 	places []entry
 	used   int
@@ -57,31 +59,31 @@ func (t *table) first(id ID) int {
 	if t.used == 0 {
 		return -1
 	}
-	return t.seek(id, t.home(id.Hi), 0)
+	return t.seek(id, t.home(id.Hi))
 }
 
 // after is the place of the id's next entry behind place i, or -1.
 func (t *table) after(id ID, i int) int {
-	return t.seek(id, t.next(i), t.distance(i)+1)
+	return t.seek(id, t.next(i))
 }
 
-// seek looks for an entry of the id from place i on, which is d from the id's home.
-// An entry nearer to its own home than that ends the search: ours would stand there.
-func (t *table) seek(id ID, i, d int) int {
-	for ; ; d++ {
-		e := &t.places[i]
-		if e.expires == 0 {
-			return -1
-		}
-		if e.hi == id.Hi && e.lo == id.Lo {
-			return i
-		}
-		if d > t.distance(i) || d >= len(t.places) {
-			return -1
-		}
-		if i++; i == len(t.places) {
+// seek looks for an entry of the id from place i on. A free place ends the search,
+// and so does an entry that comes after the id in order, unless that one has run
+// over the border from the last places: ours would stand there.
+func (t *table) seek(id ID, i int) int {
+	places := t.places
+	for {
+		if uint(i) >= uint(len(places)) {
 			i = 0
 		}
+		e := &places[i]
+		if e.hi == id.Hi && e.lo == id.Lo && e.expires != 0 {
+			return i
+		}
+		if e.expires == 0 || e.hi > id.Hi && t.home(e.hi) <= i {
+			return -1
+		}
+		i++
 	}
 }
 
@@ -99,7 +101,7 @@ func (t *table) insert(e entry) int {
 			}
 			return at
 		}
-		if own := t.distance(i); own < d {
+		if own := t.distance(i); own < d || own == d && p.hi > e.hi {
 			*p, e = e, *p
 			if at < 0 {
 				at = i
