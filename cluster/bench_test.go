@@ -58,7 +58,7 @@ func foreignKey(n *Node, l limiter.Limit, not int) string {
 }
 
 func BenchmarkTakeForwarded(b *testing.B) {
-	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	l := limiter.Limit{Quota: limiter.MaxQuota, Window: time.Hour, Lease: limiter.LeaseOff}
 	for _, secret := range []string{"", "0123456789abcdef"} {
 		nodes := startNodes(b, 2, func(c *Config) { c.Secret = []byte(secret) })
 		for _, callers := range []int{1, 64, 256} {
@@ -101,7 +101,7 @@ func BenchmarkTakeHeld(b *testing.B) {
 
 // What shipping costs: forwarded takes with a flush every 100 ms, and with none.
 func BenchmarkShipping(b *testing.B) {
-	l := limiter.Per(limiter.MaxQuota, time.Hour)
+	l := limiter.Limit{Quota: limiter.MaxQuota, Window: time.Hour, Lease: limiter.LeaseOff}
 	for _, every := range []time.Duration{100 * time.Millisecond, time.Minute} {
 		nodes := startNodes(b, 2, func(c *Config) { c.FlushInterval = every })
 		b.Run(fmt.Sprintf("flush=%v", every), func(b *testing.B) {
@@ -122,4 +122,35 @@ func BenchmarkShipping(b *testing.B) {
 			})
 		})
 	}
+}
+
+// A key over its limit, asked at a node that does not hold it.
+func BenchmarkTakeDenied(b *testing.B) {
+	nodes := startNodes(b, 2, nil)
+	l := limiter.Per(1, time.Hour)
+	key := foreignKey(nodes[0], l, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := nodes[0].Take(context.Background(), key, l, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A hot key, asked on all of three nodes at once by as many callers as there are cores.
+func BenchmarkTakeLeased(b *testing.B) {
+	nodes := startNodes(b, 3, nil)
+	l := limiter.Limit{Quota: limiter.MaxQuota, Window: time.Hour, Lease: limiter.LeaseAlways}
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		n := nodes[next.Add(1)%3]
+		for pb.Next() {
+			if _, err := n.Take(context.Background(), "hot", l, 1); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(nodes[0].Stats().Leased+nodes[1].Stats().Leased+nodes[2].Stats().Leased)/float64(b.N), "leased/op")
 }

@@ -20,7 +20,7 @@ const (
 
 // clock tells cluster time. It is safe for concurrent use.
 type clock struct {
-	wall   func() time.Time
+	wall   func() time.Time // nil means time.Now, of which only the monotonic part is read: that is cheaper
 	start  time.Time
 	shift  atomic.Int64 // added to what has passed: see mend
 	offset atomic.Int64 // cluster time at start
@@ -31,13 +31,28 @@ type clock struct {
 // From here on only differences between readings matter, which with time.Now are
 // monotonic.
 func (c *clock) init(wall func() time.Time) {
-	c.wall, c.start = wall, wall()
+	if c.wall, c.start = wall, time.Now(); wall != nil {
+		c.start = wall()
+	}
 	c.offset.Store(c.start.UnixNano())
 	c.target.Store(c.start.UnixNano())
 }
 
+// wallNow is the wall clock, which decides nothing.
+func (c *clock) wallNow() time.Time {
+	if c.wall == nil {
+		return time.Now()
+	}
+	return c.wall()
+}
+
 // age is how long this process has lived, on its monotonic clock.
-func (c *clock) age() time.Duration { return c.wall().Sub(c.start) + time.Duration(c.shift.Load()) }
+func (c *clock) age() time.Duration {
+	if c.wall == nil {
+		return time.Since(c.start)
+	}
+	return c.wall().Sub(c.start) + time.Duration(c.shift.Load())
+}
 
 // now is cluster time in nanoseconds.
 func (c *clock) now() int64 { return c.at(c.age()) }
@@ -68,6 +83,9 @@ func (c *clock) slew(passed time.Duration) {
 // mend keeps a clock that was put back from going back before an age that was seen
 // already: it goes on from there. With time.Now that never happens.
 func (c *clock) mend(seen time.Duration) {
+	if c.wall == nil {
+		return
+	}
 	if back := seen - c.age(); back > 0 {
 		c.shift.Add(int64(back))
 	}

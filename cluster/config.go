@@ -113,9 +113,6 @@ func (c Config) withDefaults() Config {
 	if c.Network == nil {
 		c.Network = systemNetwork{}
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
 	return c
 }
 

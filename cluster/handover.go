@@ -134,8 +134,9 @@ func (n *Node) handOver() {
 	v := n.view.Load()
 	n.claimPending(v)
 	n.resend(v)
+	leased := n.sweepLeases(v)
 	for part := range n.ledger.Held().All() {
-		if v.owns(part) {
+		if v.owns(part) || leased[part] {
 			continue
 		}
 		to, _ := v.holderPeer(part, 0)

@@ -33,6 +33,8 @@ type Node struct {
 	hasher limiter.Hasher
 	ledger *limiter.Ledger
 	clock  clock
+	near   *near
+	leases leases
 	calls  sync.Pool // of *takeCall
 
 	port    *port
@@ -101,6 +103,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
+	n.near, n.leases.out = newNear(), map[limiter.ID]*leased{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.origin = newOrigin(n.clock.now())
@@ -245,6 +248,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	if n.leaving.Swap(true) {
 		return errors.New("cluster: the node is leaving already")
 	}
+	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
 	n.kick(n.changed)
 	for _, p := range n.view.Load().all { // directly, and by gossip to all others
 		p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(error) {})
@@ -337,6 +341,9 @@ type Stats struct {
 	Failovers   int64         // decided here although another node should have
 	Degraded    int64         // of those, without copies, or denied for want of a quorum
 	Shipped     int64         // copies acknowledged by others
+	Remembered  int64         // denied here because the owner had denied a moment ago
+	Leased      int64         // admitted here from a lease
+	LeasedOut   int           // budgets of which other nodes lease a part
 	Behind      time.Duration // how long something has been waiting to be shipped
 	ClockOffset time.Duration // cluster time less this node's wall clock
 }
@@ -346,7 +353,8 @@ func (n *Node) Stats() Stats {
 	v := n.view.Load()
 	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
-		Shipped: n.shipped.Load(), ClockOffset: time.Duration(n.clock.now() - n.cfg.Now().UnixNano())}
+		Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
+		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.now() - n.clock.wallNow().UnixNano())}
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {
 		if p.down.Load() {

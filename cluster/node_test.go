@@ -67,26 +67,41 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	}
 }
 
-// The reference path of a cluster allocates nothing, on both sides together.
+// No path of a take allocates, on both sides together: not where it is decided here, by
+// the owner, from memory, or from a lease.
 func TestTakeAllocatesNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	nodes := startNodes(t, 2, nil)
 	l := limiter.Per(limiter.MaxQuota, time.Hour)
-	foreign := foreignKey(nodes[0], l, 0)
-	own := foreignKey(nodes[1], l, 0)
-	for name, key := range map[string]string{"forwarded": foreign, "held": own} {
+	off, always := l, l
+	off.Lease, always.Lease = limiter.LeaseOff, limiter.LeaseAlways
+	for _, path := range []struct {
+		name, key string
+		l         limiter.Limit
+		counter   func(s Stats) int64 // what tells that it is this path
+	}{
+		{"held", foreignKey(nodes[1], l, 0), l, nil},
+		{"forwarded", foreignKey(nodes[0], l, 0), off, func(s Stats) int64 { return s.Forwarded }},
+		{"denied", foreignKey(nodes[0], l, 1), limiter.Per(1, time.Hour), func(s Stats) int64 { return s.Remembered }},
+		{"leased", foreignKey(nodes[0], l, 2), always, func(s Stats) int64 { return s.Leased }},
+	} {
 		take := func() {
-			if _, err := nodes[0].Take(context.Background(), key, l, 1); err != nil {
+			if _, err := nodes[0].Take(context.Background(), path.key, path.l, 1); err != nil {
 				t.Error(err)
 			}
 		}
-		for range 100 {
+		const runs = 5000
+		for range runs { // a lease grows with demand
 			take()
 		}
-		// Gossip and flushes allocate beside it, now and then.
-		require.Less(t, testing.AllocsPerRun(5000, take), 0.2, name)
+		before := nodes[0].Stats()
+		// Gossip, flushes and asks for more allocate beside it, now and then.
+		require.Less(t, testing.AllocsPerRun(runs, take), 0.2, path.name)
+		if path.counter != nil {
+			require.Greater(t, path.counter(nodes[0].Stats())-path.counter(before), int64(runs*9/10), path.name)
+		}
 	}
 }
 

@@ -106,6 +106,19 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 		n.completed(&c, from.name)
 		return buf, true, nil
+	case kindLease:
+		var c leaseCall
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.grant(&c, from.hello)
+		return c.appendAnswer(buf), true, nil
+	case kindRecall:
+		c := &recallCall{}
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		return n.serveRecall(t, id, c, from.origin, buf)
 	case kindClaim:
 		c := &claimCall{}
 		if err := c.readRequest(body); err != nil {
@@ -149,7 +162,8 @@ func (n *Node) answerClaims(asked []asking) {
 	}
 }
 
-// serveHeld answers where this node holds the partition.
+// serveHeld answers where this node holds the partition, and need not call anything
+// back first.
 func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if !n.settled.Load() {
 		return false
@@ -157,8 +171,9 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if kind == kindGive {
 		return n.ledger.GiveHeld(c.id, c.lim, c.cost, n.clock.now())
 	}
-	c.d, ok = n.takeHeld(n.view.Load(), c.id, &c.lim, c.cost)
-	return ok
+	got := n.leases.got.Load()
+	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost)
+	return ok && (c.d.Allowed || c.d.Degraded || !n.leases.denied(c.id, got))
 }
 
 // passOn answers later, from a goroutine of its own.

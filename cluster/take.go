@@ -30,8 +30,17 @@ func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64
 	if err := n.usable(ctx); err != nil {
 		return limiter.Decision{}, err
 	}
-	id := n.hasher.ID(key, l)
-	if d, ok := n.takeHeld(n.view.Load(), id, &l, cost); ok {
+	id, v, age := n.hasher.ID(key, l), n.view.Load(), n.awake()
+	if n.ledger.Held().Has(id.Partition()) {
+		if d, ok := n.takeHere(ctx, v, age, id, &l, cost); ok {
+			return d, nil
+		}
+	}
+	d, ok, want := n.near.take(id, &l, cost, age, v.serial)
+	if want > 0 {
+		n.askLease(v, id, l, want)
+	}
+	if ok {
 		return d, nil
 	}
 	n.forwarded.Add(1)
@@ -39,6 +48,17 @@ func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64
 	defer n.calls.Put(c)
 	*c = takeCall{id: id, lim: l, cost: cost}
 	return n.takeRemote(ctx, kindTake, c)
+}
+
+// takeHere is takeHeld, and where that denies, once more when all is here that can be
+// called back.
+func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
+	got := n.leases.got.Load()
+	d, ok := n.takeHeld(v, age, id, l, cost)
+	if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
+		return n.takeRecalled(ctx, id, l, cost)
+	}
+	return d, ok
 }
 
 // Give puts cost back into the budget of key under l, never more than was taken from
@@ -60,6 +80,7 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 	defer n.calls.Put(c)
 	*c = takeCall{id: id, lim: l, cost: cost}
 	_, err := n.takeRemote(ctx, kindGive, c)
+	n.near.forget(id)
 	return err
 }
 
@@ -70,12 +91,18 @@ func (n *Node) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// takeHeld decides here, if this node holds the partition and has been running.
-func (n *Node) takeHeld(v *view, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
+// awake is this node's age. It sees to it that a node that was stopped doubts before it
+// decides.
+func (n *Node) awake() time.Duration {
 	age := n.clock.age()
 	if age-time.Duration(n.ticked.Load()) > pausedAfter {
 		n.wakeUp(age)
 	}
+	return age
+}
+
+// takeHeld decides here, at an age that awake has told, if this node holds the partition.
+func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
 	now := n.clock.at(age)
 	var s limiter.Share
 	if v.heard < v.known || !v.caught || v.healing(age) {
@@ -124,6 +151,16 @@ func (n *Node) minorityDecision() limiter.Decision {
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
 	end := time.Now().Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
 	r := round{n: n, ctx: ctx, kind: kind, c: c, end: end}
+	d, err := r.finish()
+	if r.by != nil && kind == kindTake && err == nil {
+		n.near.deny(c.id, &c.lim, c.cost, d, r.began, r.v.serial)
+	}
+	return d, err
+}
+
+// finish goes through rounds until there is a decision.
+func (r *round) finish() (limiter.Decision, error) {
+	n, c := r.n, r.c
 	for {
 		r.v = n.view.Load()
 		d, ok, err := r.decision()
@@ -132,7 +169,7 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 		}
 		if !r.again() {
 			alone := !r.v.owns(c.id.Partition())
-			return r.decide(n.forcedShare(r.v, &c.lim, alone), alone), ctx.Err()
+			return r.decide(n.forcedShare(r.v, &c.lim, alone), alone), r.ctx.Err()
 		}
 	}
 }
@@ -236,6 +273,9 @@ type round struct {
 	c    *takeCall
 	end  time.Time
 	told bool // that who should hold the partition does not
+
+	by    *peer         // the holder, if it decided
+	began time.Duration // this node's age when it was asked
 }
 
 // ask asks one peer. ok says that it decided; an error ends the round.
@@ -247,10 +287,13 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 			return false, nil // no time to answer: a failure would say nothing of the peer
 		}
 	}
-	deadline := now.Add(timeout)
-	switch err := r.n.ask(r.ctx, p, deadline, r.kind, r.c); {
+	began := r.n.clock.age()
+	switch err := r.n.ask(r.ctx, p, now.Add(timeout), r.kind, r.c); {
 	case err == nil:
-		return r.c.outcome == decided, nil
+		if ok = r.c.outcome == decided; ok && flags == 0 {
+			r.by, r.began = p, began
+		}
+		return ok, nil
 	case r.ctx.Err() != nil:
 		return false, r.ctx.Err()
 	case r.kind == kindGive && maybeSent(err):
@@ -297,7 +340,7 @@ func (r *round) here() (limiter.Decision, bool) {
 	if r.kind == kindGive {
 		return limiter.Decision{}, r.n.ledger.GiveHeld(r.c.id, r.c.lim, r.c.cost, r.n.clock.now())
 	}
-	return r.n.takeHeld(r.v, r.c.id, &r.c.lim, r.c.cost)
+	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
 }
 
 // decide decides here although another node should. What it admits is counted in

@@ -20,6 +20,7 @@ type view struct {
 	known  int              // and those that vanished not long ago
 	heard  int              // seen, without those that came back just now: see share
 	caught bool             // all peers have sent what is due by this table
+	serial uint32           // views are numbered
 	lossAt time.Duration    // age at which a node vanished last
 	backAt time.Duration    // age at which one came back last; 0 if none did
 }
@@ -187,13 +188,23 @@ func (n *Node) moveTo(v *view) {
 		}
 		n.ledger.SetHolders(part, mask, due, n.clock.now())
 	}
+	v.serial = old.serial + 1
 	n.view.Store(v)
 	n.transfer(old, v)
 	n.settled.Store(true)
+	var gone []limiter.Origin
 	for _, p := range old.all {
 		if v.byName[p.name] != p {
+			gone = append(gone, p.origin)
 			n.retire(p)
 		}
+	}
+	if len(gone) > 0 { // what it leased to this node is for who owns it now; a token bucket takes back only its own
+		n.spawn(func() {
+			n.returnLeases(n.ctx, func(from limiter.Origin, a limiter.Algorithm) bool {
+				return a != limiter.TokenBucket && slices.Contains(gone, from)
+			})
+		})
 	}
 	if v.table != old.table {
 		n.log.Info("members", "node", n.cfg.Name, "live", v.seen, "known", v.known, "names", v.table.Members())

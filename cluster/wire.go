@@ -14,14 +14,16 @@ import (
 
 // Kinds of calls.
 const (
-	kindTake     = 1 // decide: takeCall
-	kindGive     = 2 // refund: takeCall
-	kindShip     = 3 // copies of slots: shipCall
-	kindClaim    = 4 // who decides for these partitions? claimCall
-	kindComplete = 5 // you decide for this partition from here on: completeCall
-	kindTime     = 6 // your age and cluster time: timeCall; also the probe of a peer
-	kindLeaving  = 7 // I am leaving: leavingCall; gossip says so too, but may take its time
-	kindCaughtUp = 8 // you have all that you should have from me: caughtUpCall
+	kindTake     = 1  // decide: takeCall
+	kindGive     = 2  // refund: takeCall
+	kindShip     = 3  // copies of slots: shipCall
+	kindClaim    = 4  // who decides for these partitions? claimCall
+	kindComplete = 5  // you decide for this partition from here on: completeCall
+	kindTime     = 6  // your age and cluster time: timeCall; also the probe of a peer
+	kindLeaving  = 7  // I am leaving: leavingCall; gossip says so too, but may take its time
+	kindCaughtUp = 8  // you have all that you should have from me: caughtUpCall
+	kindLease    = 9  // hand me a part of a budget: leaseCall
+	kindRecall   = 10 // give back what is left of a lease: recallCall
 )
 
 // Flags of a take.

@@ -27,6 +27,7 @@ type loss struct {
 }
 
 const (
+	denyMax    = time.Second            // for how long a denial is remembered
 	flushLag   = 150 * time.Millisecond // FlushInterval, the way, and the wait for a connection
 	noticeTime = 25 * time.Second       // for all nodes of a small side to notice a split
 )
@@ -121,6 +122,10 @@ func (o *oracle) bound(w *window) int64 {
 		}
 		if t.messy || t.clock {
 			return most
+		}
+		if b.Lease != limiter.LeaseOff {
+			// What was handed out in the last flush before a crash is spent after it.
+			sum += int64(len(t.losses)) * b.Quota
 		}
 		for _, s := range t.splits {
 			sum += o.extra(w, &b, &s)

@@ -41,6 +41,7 @@ func generate(seed uint64) *schedule {
 	for i := range 2 + g.IntN(3) {
 		s.budgets = append(s.budgets, budget{fmt.Sprintf("k%d", i), g.limit()})
 	}
+	g.lease()
 	for i := range s.nodes {
 		g.running = append(g.running, i)
 	}
@@ -63,6 +64,22 @@ func (g *generator) limit() limiter.Limit {
 	}
 	return l
 }
+
+// lease chooses how budgets are leased, by numbers of its own. Where they always are,
+// budgets and traffic are larger: the last of a budget is not leased.
+func (g *generator) lease() {
+	r := rand.New(rand.NewPCG(g.s.seed, 2))
+	g.s.busy = r.IntN(3) == 0
+	for i := range g.s.budgets {
+		l := &g.s.budgets[i].lim
+		l.Lease = limiter.Lease(r.IntN(2)) // auto or off
+		if g.s.busy && r.IntN(3) > 0 {
+			l.Lease, l.Quota = limiter.LeaseAlways, busyFactor*l.Quota
+		}
+	}
+}
+
+const busyFactor = 8
 
 func (g *generator) do(s step) { g.s.steps = append(g.s.steps, s) }
 

@@ -62,10 +62,10 @@ type player struct {
 }
 
 const (
-	settleTime = 400 * time.Millisecond // for what is due after the last change to be shipped
-	breakTime  = 8 * time.Second        // for suspicions to end, links to be used again, and shares to be whole
-	clockTime  = 20 * time.Second       // for clocks to agree again after one jumped
-	callMax    = 150 * time.Millisecond // CallTimeout and half as much again
+	settleTime = 1200 * time.Millisecond // for what changed last to be shipped, leases to come back, and denials to be forgotten
+	breakTime  = 8 * time.Second         // for suspicions to end, links to be used again, and shares to be whole
+	clockTime  = 20 * time.Second        // for clocks to agree again after one jumped
+	callMax    = 150 * time.Millisecond  // CallTimeout and half as much again
 	grain      = 2 * time.Millisecond
 )
 
@@ -186,7 +186,11 @@ func (p *player) traffic(l load) {
 	for w := range l.workers {
 		p.wg.Go(func() {
 			r := rand.New(rand.NewPCG(l.seed, uint64(w)))
-			for range l.takes {
+			takes := l.takes
+			if p.s.busy {
+				takes *= busyFactor / 2
+			}
+			for range takes {
 				if i, t, at := p.choose(r); t != nil {
 					p.request(r, i, t, at)
 				}

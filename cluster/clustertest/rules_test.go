@@ -58,11 +58,32 @@ func (o *oracle) spent(w *window, x *take) (least, most int64) {
 		if !g.from.After(x.to) {
 			least -= g.cost
 		}
-		if g.to.Before(x.from) && o.certain(g) && o.peaceful(g) {
+		heard := g.to
+		if g.node != x.node && !x.d.Allowed {
+			heard = g.to.Add(denyMax) // a denial may be remembered where nobody gave anything back
+		}
+		if heard.Before(x.from) && o.certain(g) && o.peaceful(g) {
 			most -= g.cost
 		}
 	}
+	if o.leaseLost(w) { // or the owner forgot what it had just leased, and others spend it
+		least, most = 0, math.MaxInt32
+	}
 	return max(0, least-o.mayForget(w, x.from)), most
+}
+
+// leaseLost says whether a part of the budget may be withheld for the rest of a window,
+// since a node ended that leased it, or the refund of what it leased was lost.
+func (o *oracle) leaseLost(w *window) bool {
+	if o.h.s.budgets[w.budget].lim.Lease == limiter.LeaseOff {
+		return false
+	}
+	for _, t := range o.troubles {
+		if t.from.Before(w.end) && t.to.After(w.start) && len(t.losses) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // oneByOne checks each answer that was given in peace: nothing is admitted beyond the
@@ -86,6 +107,9 @@ func (o *oracle) oneByOne(w *window) {
 		}
 		if x.d.Allowed {
 			least, most = least+x.cost, most+x.cost
+		}
+		if l.Lease != limiter.LeaseOff && x.look == 0 {
+			most = l.Quota // what is leased does not remain
 		}
 		if r := x.d.Remaining; r > max(0, l.Quota-least) || r < max(0, l.Quota-most) {
 			o.fault(x, "%d remain, but %d to %d of %d are spent", r, least, most, l.Quota)

@@ -15,6 +15,7 @@ type schedule struct {
 	seed     uint64
 	nodes    int
 	replicas int
+	busy     bool // more traffic, for budgets that are leased
 	strict   bool // ExpectedNodes is set, so share and quorum hold their bounds
 	latency  time.Duration
 	skews    []time.Duration // of the first nodes' clocks
@@ -29,7 +30,7 @@ type budget struct {
 }
 
 func (b budget) String() string {
-	return fmt.Sprintf("%s: %d per %v, %v, split %v", b.key, b.lim.Quota, b.lim.Window, b.lim.Algorithm, b.lim.Split)
+	return fmt.Sprintf("%s: %d per %v, %v, split %v, lease %v", b.key, b.lim.Quota, b.lim.Window, b.lim.Algorithm, b.lim.Split, b.lim.Lease)
 }
 
 // op is what a step does.
@@ -102,8 +103,8 @@ func (s step) String() string {
 // String is what a failure prints.
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d nodes, %d replicas, expected set: %v, latency %v, skews %v\n",
-		s.seed, s.nodes, s.replicas, s.strict, s.latency, s.skews)
+	fmt.Fprintf(&b, "seed %d: %d nodes, %d replicas, expected set: %v, busy: %v, latency %v, skews %v\n",
+		s.seed, s.nodes, s.replicas, s.strict, s.busy, s.latency, s.skews)
 	for _, x := range s.budgets {
 		fmt.Fprintf(&b, "  %v\n", x)
 	}

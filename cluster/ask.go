@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/transport"
+)
+
+// What a node does about its own leases: asks for them, and gives back what it is asked
+// for or cannot keep.
+
+// askLease asks the holder of a budget for a slice, and does not wait for it.
+func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
+	c, began := &leaseCall{id: id, lim: l, want: want, number: n.near.ask(id)}, n.clock.age()
+	p, _ := v.holderPeer(id.Partition(), 0)
+	if p == nil || p.down.Load() || n.leaving.Load() {
+		n.near.answered(c, errDown, false, 0, began, began)
+		return
+	}
+	done := func(err error) {
+		var call *transport.CallError
+		var refused transport.RemoteError
+		unsent := errors.As(err, &call) && !call.Sent || errors.As(err, &refused)
+		if err != nil {
+			n.failed(p, err)
+		}
+		n.near.answered(c, err, !unsent, p.origin, began, n.clock.age())
+	}
+	if err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLease, c, done); err != nil {
+		n.near.answered(c, err, false, 0, began, began)
+	}
+}
+
+// serveRecall answers a recall, when what was granted before it has arrived.
+func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from limiter.Origin, buf []byte) ([]byte, bool, error) {
+	wait := n.near.recall(c, from, n.clock.age(), false)
+	if wait == nil {
+		return c.appendAnswer(buf), true, nil
+	}
+	ok := n.spawn(func() {
+		timer := time.NewTimer(n.cfg.CallTimeout)
+		defer timer.Stop()
+		select {
+		case <-wait:
+		case <-timer.C:
+		case <-n.ctx.Done():
+		}
+		n.near.recall(c, from, n.clock.age(), true)
+		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
+	})
+	if !ok {
+		return buf, true, errStopped
+	}
+	return buf, false, nil
+}
+
+// returnLeases gives back what this node has of the leases that pick picks, to whoever
+// holds the budgets now.
+func (n *Node) returnLeases(ctx context.Context, pick func(from limiter.Origin, a limiter.Algorithm) bool) {
+	n.near.abandoned(n.clock.age(), pick, func(id limiter.ID, l limiter.Limit, left int64) {
+		n.giveBack(ctx, id, l, left)
+	})
+}
+
+// giveBack gives back to a budget that may be held elsewhere. If that fails, it stays
+// spent.
+func (n *Node) giveBack(ctx context.Context, id limiter.ID, l limiter.Limit, left int64) {
+	if n.ledger.GiveHeld(id, l, left, n.clock.now()) {
+		return
+	}
+	n.takeRemote(ctx, kindGive, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
+}

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// What a node remembers of budgets that others hold, so that it need not ask for each
+// take: that one was denied a moment ago, and what part of it is leased to this node.
+// It is a table of fixed size, and whatever falls out of it is asked for again.
+
+const (
+	nearSets = 2048 // a power of two
+	nearWays = 4    // budgets in a set: nearSets × nearWays in all, some 1.5 MB
+
+	denyMax    = time.Second            // a denial is believed for no longer, so that a reset is seen
+	demandTime = 100 * time.Millisecond // demand is counted by such periods
+	leaseRate  = 100                    // takes in a period from which on LeaseAuto leases
+)
+
+// near is the table. Its times are ages of this process.
+type near struct {
+	sets   []nearSet
+	leases atomic.Bool  // there has been one
+	leased atomic.Int64 // admitted from leases
+	denied atomic.Int64 // denied from memory
+	asks   atomic.Uint64
+}
+
+// nearSet is the budgets that compete for some places.
+type nearSet struct {
+	mu   sync.Mutex
+	keys [nearWays]nearKey
+}
+
+// nearKey is what is remembered of one budget.
+type nearKey struct {
+	id     limiter.ID
+	lim    limiter.Limit // of the denial and the lease
+	usedAt time.Duration // 0 is a free place
+
+	// A denial: costs of deniedCost and more, until deniedTo.
+	deniedTo, retryAt, resetAt time.Duration
+	deniedCost                 int64
+	deniedIn                   uint32 // serial of the view in which it was denied
+
+	// Demand: what was asked in the current period and in the one before.
+	period    int64
+	now, last demand
+
+	lease leaseHere
+}
+
+func newNear() *near { return &near{sets: make([]nearSet, nearSets)} }
+
+func (t *near) set(id limiter.ID) *nearSet { return &t.sets[id.Hi%nearSets] }
+
+// find is what is remembered of an id, or nil.
+func (s *nearSet) find(id limiter.ID) *nearKey {
+	for i := range s.keys {
+		if k := &s.keys[i]; k.id == id && k.usedAt != 0 {
+			return k
+		}
+	}
+	return nil
+}
+
+// place is where to remember an id: what it has already, or that of the budget that
+// was used least lately, if it has nothing to lose; else nil.
+func (s *nearSet) place(id limiter.ID, age time.Duration) *nearKey {
+	if k := s.find(id); k != nil {
+		return k
+	}
+	var best *nearKey
+	for i := range s.keys {
+		if k := &s.keys[i]; !k.lease.busy(age) && (best == nil || k.usedAt < best.usedAt) {
+			best = k
+		}
+	}
+	if best != nil {
+		*best = nearKey{id: id, usedAt: max(1, age)}
+	}
+	return best
+}
+
+// take answers a take from memory, if it can. Where want is not 0, the caller must ask
+// the holder for a slice of that size, and tell answered.
+func (t *near) take(id limiter.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, want int64) {
+	s := t.set(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.find(id)
+	if k == nil {
+		if cost == 0 || l.Lease == limiter.LeaseOff {
+			return d, false, 0
+		}
+		if k = s.place(id, age); k == nil {
+			return d, false, 0
+		}
+	}
+	k.usedAt = max(1, age)
+	if cost > 0 {
+		k.count(cost, age)
+		if d, ok, want = k.spend(l, cost, age); ok {
+			t.leased.Add(1)
+			return d, true, want
+		}
+	}
+	if k.deniedTo > age && max(cost, 1) >= k.deniedCost && k.deniedIn == serial && k.lim == *l {
+		t.denied.Add(1)
+		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, want
+	}
+	return d, false, want
+}
+
+// demand is how many takes asked for how much.
+type demand struct{ takes, cost int64 }
+
+// count counts a take.
+func (k *nearKey) count(cost int64, age time.Duration) {
+	if p := int64(age / demandTime); p != k.period {
+		if k.last = k.now; p != k.period+1 {
+			k.last = demand{}
+		}
+		k.period, k.now = p, demand{}
+	}
+	k.now.takes++
+	k.now.cost += cost
+}
+
+// deny remembers a denial that the holder gave to a call begun at an age. What does
+// not depend on the holder alone, or leaves something, is not remembered.
+func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began time.Duration, serial uint32) {
+	if d.Allowed || d.Degraded || d.Remaining > 0 || d.RetryAfter <= 0 {
+		return
+	}
+	s := t.set(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.place(id, began)
+	if k == nil {
+		return
+	}
+	if k.lim != *l && k.lease.left > 0 {
+		return // the lease is under another limit
+	}
+	k.lim, k.deniedCost, k.deniedIn = *l, max(cost, 1), serial
+	k.retryAt, k.resetAt = began+d.RetryAfter, began+d.ResetAfter
+	k.deniedTo = min(k.retryAt, began+denyMax)
+}
+
+// forget forgets a denial: something was given back.
+func (t *near) forget(id limiter.ID) {
+	s := t.set(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.find(id); k != nil {
+		k.deniedTo = 0
+	}
+}
