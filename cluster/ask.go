@@ -57,19 +57,20 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from 
 	return buf, false, nil
 }
 
-// returnLeases gives back what this node has of the leases that pick picks, to whoever
-// holds the budgets now.
+// returnLeases puts back what this node has of the leases that pick picks. It does so in
+// its own slots, which reach whoever holds the budgets now; of a token bucket, only who
+// granted it can.
 func (n *Node) returnLeases(ctx context.Context, pick func(from limiter.Origin, a limiter.Algorithm) bool) {
-	n.near.abandoned(n.clock.age(), pick, func(id limiter.ID, l limiter.Limit, left int64) {
-		n.giveBack(ctx, id, l, left)
+	age := n.clock.age()
+	n.near.abandoned(age, pick, func(id limiter.ID, l limiter.Limit, left int64, end time.Duration) {
+		now := n.clock.at(age)
+		if l.Algorithm == limiter.TokenBucket {
+			n.takeRemote(ctx, kindGive, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
+			return
+		}
+		rest := time.Duration(limiter.WindowStart(id, &l, now)+int64(l.Window)-now) - (end - age)
+		if rest.Abs() <= slidingLead+rttMax { // or it is not certain which window that is
+			n.ledger.Return(id, l, left, now)
+		}
 	})
-}
-
-// giveBack gives back to a budget that may be held elsewhere. If that fails, it stays
-// spent.
-func (n *Node) giveBack(ctx context.Context, id limiter.ID, l limiter.Limit, left int64) {
-	if n.ledger.GiveHeld(id, l, left, n.clock.now()) {
-		return
-	}
-	n.takeRemote(ctx, kindGive, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
 }

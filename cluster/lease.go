@@ -253,7 +253,7 @@ func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
 	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || limiter.WindowStart(x.id, &x.lim, now) == x.start) {
 		s.returned.Add(c.left)
 		if !n.ledger.GiveHeld(x.id, x.lim, c.left, now) {
-			n.spawn(func() { n.giveBack(n.ctx, x.id, x.lim, c.left) })
+			n.ledger.Return(x.id, x.lim, c.left, now)
 		}
 	}
 	s.got.Add(1)

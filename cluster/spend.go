@@ -200,7 +200,7 @@ func (t *near) recall(c *recallCall, from limiter.Origin, age time.Duration, for
 }
 
 // abandoned takes what is left of all leases that pick picks, and calls f with each.
-func (t *near) abandoned(age time.Duration, pick func(from limiter.Origin, a limiter.Algorithm) bool, f func(id limiter.ID, l limiter.Limit, left int64)) {
+func (t *near) abandoned(age time.Duration, pick func(from limiter.Origin, a limiter.Algorithm) bool, f func(id limiter.ID, l limiter.Limit, left int64, end time.Duration)) {
 	if !t.leases.Load() {
 		return
 	}
@@ -208,6 +208,7 @@ func (t *near) abandoned(age time.Duration, pick func(from limiter.Origin, a lim
 		id   limiter.ID
 		l    limiter.Limit
 		left int64
+		end  time.Duration
 	}
 	for i := range t.sets {
 		s := &t.sets[i]
@@ -217,14 +218,14 @@ func (t *near) abandoned(age time.Duration, pick func(from limiter.Origin, a lim
 			k := &s.keys[j]
 			if h := &k.lease; h.left > 0 && pick(h.from, k.lim.Algorithm) {
 				if left := h.usable(&k.lim, age); left > 0 {
-					all = append(all, back{k.id, k.lim, left})
+					all = append(all, back{k.id, k.lim, left, h.end})
 				}
 				h.left = 0
 			}
 		}
 		s.mu.Unlock()
 		for _, b := range all {
-			f(b.id, b.l, b.left)
+			f(b.id, b.l, b.left, b.end)
 		}
 	}
 }

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// A denial is remembered for costs that are not smaller, for a second at most, until
+// something is given back, the limit changes, or the view does.
+func TestDenialsAreRemembered(t *testing.T) {
+	const at = 10 * time.Second
+	id, l := limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	denied := limiter.Decision{RetryAfter: 10 * time.Minute, ResetAfter: 20 * time.Minute}
+	for name, c := range map[string]struct {
+		d      limiter.Decision
+		change func(n *near, l *limiter.Limit)
+		cost   int64
+		after  time.Duration
+		serial uint32
+		want   bool
+	}{
+		"the same cost":            {d: denied, cost: 2, want: true},
+		"a larger cost":            {d: denied, cost: 3, want: true},
+		"a smaller cost":           {d: denied, cost: 1},
+		"a look":                   {d: denied, cost: 0},
+		"almost a second later":    {d: denied, cost: 2, after: denyMax - 1, want: true},
+		"a second later":           {d: denied, cost: 2, after: denyMax},
+		"when it can succeed":      {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond},
+		"just before":              {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond - 1, want: true},
+		"another view":             {d: denied, cost: 2, serial: 1},
+		"another quota":            {d: denied, cost: 2, change: func(_ *near, l *limiter.Limit) { l.Quota = 20 }},
+		"a refund":                 {d: denied, cost: 2, change: func(n *near, _ *limiter.Limit) { n.forget(id) }},
+		"degraded":                 {d: limiter.Decision{RetryAfter: time.Hour, Degraded: true}, cost: 2},
+		"something remains":        {d: limiter.Decision{RetryAfter: time.Hour, Remaining: 1}, cost: 2},
+		"it was admitted, in fact": {d: limiter.Decision{Allowed: true}, cost: 2},
+	} {
+		n, asked := newNear(), l
+		n.deny(id, &l, 2, c.d, at, 0)
+		if c.change != nil {
+			c.change(n, &asked)
+		}
+		d, ok, want := n.take(id, &asked, c.cost, at+c.after, c.serial)
+		require.Equal(t, c.want, ok, name)
+		require.Zero(t, want, name)
+		if ok {
+			require.Equal(t, limiter.Decision{RetryAfter: c.d.RetryAfter - c.after, ResetAfter: max(0, c.d.ResetAfter-c.after)}, d, name)
+		}
+	}
+}
+
+// However many budgets are asked for, what is remembered is bounded, and what is leased
+// is not what goes.
+func TestWhatIsLeasedStays(t *testing.T) {
+	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
+	kept := limiter.ID{Hi: 3, Lo: 1}
+	_, ok, want := n.take(kept, &l, 1, time.Second, 0)
+	require.False(t, ok)
+	require.Positive(t, want)
+	c := &leaseCall{id: kept, lim: l, number: n.ask(kept), slice: 20, resetAfter: time.Hour}
+	n.answered(c, nil, true, 5, time.Second, time.Second)
+	off := limiter.Limit{Quota: 1, Window: time.Hour}
+	for i := range uint64(100_000) {
+		n.deny(limiter.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+	}
+	for range 20 {
+		d, ok, _ := n.take(kept, &l, 1, 2*time.Second, 0)
+		require.True(t, ok && d.Allowed)
+	}
+	_, ok, _ = n.take(kept, &l, 1, 2*time.Second, 0)
+	require.False(t, ok, "all is spent")
+}
+
+// What is called back can be spent no more, and if the answer to that is lost, the next
+// one is the same. A slice that has not come by then counts as lost, and is refused.
+func TestRecall(t *testing.T) {
+	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
+	id := limiter.ID{Hi: 3, Lo: 1}
+	ask := func(age time.Duration) *leaseCall {
+		_, _, want := n.take(id, &l, 1, age, 0)
+		require.Positive(t, want)
+		return &leaseCall{id: id, lim: l, number: n.ask(id), slice: 20, resetAfter: time.Hour}
+	}
+	c := ask(time.Second)
+	n.answered(c, nil, true, 5, time.Second, time.Second)
+	_, ok, _ := n.take(id, &l, 3, time.Second, 0)
+	require.True(t, ok)
+	for range 2 {
+		r := &recallCall{id: id, number: c.number}
+		require.Nil(t, n.recall(r, 5, time.Second, false))
+		require.Equal(t, recallCall{id: id, number: c.number, left: 17}, *r)
+	}
+	r := &recallCall{id: id, number: c.number}
+	require.Nil(t, n.recall(r, 6, time.Second, false))
+	require.Zero(t, r.left, "it is another's")
+
+	late := ask(time.Second)
+	r = &recallCall{id: id, number: late.number}
+	wait := n.recall(r, 5, time.Second, false)
+	require.NotNil(t, wait)
+	n.recall(r, 5, time.Second, true)
+	require.True(t, r.lost)
+	n.answered(late, nil, true, 5, time.Second, time.Second)
+	<-wait
+	_, ok, _ = n.take(id, &l, 1, time.Second, 0)
+	require.False(t, ok, "what is lost there must not be spent here")
+
+	n.answered(&leaseCall{id: id, lim: l, number: n.ask(id)}, nil, true, 5, time.Second, time.Second)
+	failed := ask(2 * time.Second)
+	n.answered(failed, errDown, true, 0, 2*time.Second, 2*time.Second)
+	ask(3 * time.Second)
+	require.Equal(t, failed.number, n.ask(id), "it is asked again under its number")
+}
+
+// A lease may be spent only as long as its window lasts, and a bucket's only as far as
+// it has not been refilled since.
+func TestLeasesEnd(t *testing.T) {
+	for _, c := range []struct {
+		l     limiter.Limit
+		reset time.Duration
+		after time.Duration
+		want  int64
+	}{
+		{limiter.Per(1000, time.Minute), 10 * time.Second, 10*time.Second - 1, 20},
+		{limiter.Per(1000, time.Minute), 10 * time.Second, 10 * time.Second, 0},
+		{limiter.Limit{Quota: 1000, Window: time.Minute, Algorithm: limiter.SlidingWindow}, 70 * time.Second, 10*time.Second - slidingLead - 1, 20},
+		{limiter.Limit{Quota: 1000, Window: time.Minute, Algorithm: limiter.SlidingWindow}, 70 * time.Second, 10*time.Second - slidingLead, 0},
+		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 20 * time.Second, 0, 20},
+		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 20 * time.Second, 15 * time.Second, 5},
+		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 40 * time.Second, 15 * time.Second, 20},
+	} {
+		n, id := newNear(), limiter.ID{Hi: 3, Lo: 1}
+		c.l.Lease = limiter.LeaseAlways
+		n.take(id, &c.l, 1, time.Second, 0)
+		n.answered(&leaseCall{id: id, lim: c.l, number: n.ask(id), slice: 20, resetAfter: c.reset}, nil, true, 5, time.Second, time.Second)
+		got := int64(0)
+		for {
+			if _, ok, _ := n.take(id, &c.l, 1, time.Second+c.after, 0); !ok {
+				break
+			}
+			got++
+		}
+		require.Equal(t, c.want, got, "%+v", c)
+	}
+}

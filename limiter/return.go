@@ -1,0 +1,26 @@
+package limiter
+
+// Return puts back what the cluster counted for this process and this process did not
+// use: a part of a budget that was handed to it. Unlike Give it does so although this
+// process may not know who counted it: its own slot may come to less than nothing, and
+// the sum over all slots is right. A token bucket, of which only the latest slot
+// counts, has nothing to put back but what this process took itself.
+func (l *Ledger) Return(id ID, lim Limit, cost, now int64) {
+	if lim.Algorithm == TokenBucket {
+		l.Give(id, lim, cost, now)
+		return
+	}
+	p := &l.parts[id.Partition()]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := windowEnd(id, int64(lim.Window), now)
+	u, own := p.usage(id, &lim, end)
+	if own < 0 {
+		own = l.insert(p, id, 0, now)
+	}
+	e := &p.table.places[own]
+	e.roll(end, int64(lim.Window))
+	e.cur = saturate(int64(e.cur) - cost)
+	u.cur -= cost
+	p.changed(e, own, &lim, decide(&lim, u, end, now, 0).Remaining)
+}

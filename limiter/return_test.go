@@ -1,0 +1,33 @@
+package limiter
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What is returned where nothing is known of the budget is right in the sum, in
+// whatever order the slots meet.
+func TestReturnBeforeTheCountIsKnown(t *testing.T) {
+	id, lim := ID{1, 2}, Per(10, time.Hour)
+	now := int64(MaxWindow)
+	counts, returns := NewLedger(1, 100), NewLedger(2, 100)
+	require.True(t, counts.Take(id, lim, 8, now, Share{}).Allowed)
+	returns.Return(id, lim, 5, now)
+	require.EqualValues(t, 10, returns.Take(id, lim, 0, now, Share{}).Remaining, "never more than the quota")
+	for _, l := range []*Ledger{counts, returns} {
+		l.SetHolders(id.Partition(), 1, 1, now)
+	}
+	move := func(from, to *Ledger) {
+		from.Collect(id.Partition(), 1, now, func(s Slot, ranks uint8) uint8 {
+			to.Merge(s, now, 0)
+			return ranks
+		})
+	}
+	move(counts, returns)
+	move(returns, counts)
+	for _, l := range []*Ledger{counts, returns} {
+		require.EqualValues(t, 7, l.Take(id, lim, 0, now, Share{}).Remaining)
+	}
+}
