@@ -7,8 +7,9 @@ import "runtime"
 // loses least.
 
 const (
-	sweepPerInsert = 2  // places looked at for something expired, per new entry
-	evictSample    = 16 // places compared to find what loses least
+	sweepPerInsert = 2    // places looked at for something expired, per new entry
+	evictSample    = 16   // places compared to find what loses least
+	spareMin       = 4096 // places that are made ready before a table grows into them
 )
 
 // insert makes an empty entry of an id and origin, at the cost of another where
@@ -25,6 +26,7 @@ func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) int {
 func (l *Ledger) makeRoom(p *partition, now int64) {
 	t := &p.table
 	if !t.full() {
+		p.prepare()
 		return
 	}
 	live := 0
@@ -33,7 +35,12 @@ func (l *Ledger) makeRoom(p *partition, now int64) {
 			live++
 		}
 	}
-	t.resize(capacityFor(live+1), func(e *entry) bool {
+	places := p.spare
+	if n := capacityFor(live + 1); len(places) != n {
+		places = make([]entry, n)
+	}
+	p.spare = nil
+	t.resize(places, func(e *entry) bool {
 		if e.liveAt(now) {
 			return true
 		}
@@ -42,6 +49,25 @@ func (l *Ledger) makeRoom(p *partition, now int64) {
 		return false
 	})
 	p.hand = 0
+}
+
+// prepare makes ready the places that a large table will grow into, a few pages with
+// each of the last entries before that. What is slow in growth is not the move but
+// the page faults on fresh memory; on a slow machine those of one large table,
+// taken together, last longer than a take may.
+func (p *partition) prepare() {
+	const page, step = 4096 / entrySize, 4 * 4096 / entrySize
+	room := p.table.room()
+	n := capacityFor(p.table.used + room + 1)
+	if n < spareMin || room*step >= n {
+		return
+	}
+	if len(p.spare) != n {
+		p.spare = make([]entry, n)
+	}
+	for i := room * step; i < min(n, (room+1)*step); i += page {
+		p.spare[i] = entry{} // any write will do
+	}
 }
 
 func (e *entry) liveAt(now int64) bool {

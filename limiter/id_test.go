@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,13 +67,38 @@ func TestWhatMakesAnID(t *testing.T) {
 }
 
 func TestPartitionsAreEven(t *testing.T) {
-	h, counts := NewHasher(nil), [Partitions]int{}
 	const perPartition = 200
-	for i := range perPartition * Partitions {
-		counts[h.ID(fmt.Sprint("user ", i), Per(1, time.Minute)).Partition()]++
+	cluster, local, l := NewHasher(nil), newLocalHasher(), Per(1, time.Minute)
+	for name, id := range map[string]func(key string) ID{
+		"cluster": func(key string) ID { return cluster.ID(key, l) },
+		"local":   func(key string) ID { return local.id(key, &l) },
+	} {
+		counts := [Partitions]int{}
+		for i := range perPartition * Partitions {
+			counts[id(fmt.Sprint("user ", i)).Partition()]++
+		}
+		for p, n := range counts { // more than six standard deviations would be no accident
+			require.InDelta(t, perPartition, n, 90, "%s, partition %d", name, p)
+		}
 	}
-	for p, n := range counts { // more than six standard deviations would be no accident
-		require.InDelta(t, perPartition, n, 90, "partition %d", p)
+}
+
+// A Local's ids depend on key, window and algorithm like the cluster's, and on the
+// Local: what is known of one process's ids says nothing of another's.
+func TestLocalIDs(t *testing.T) {
+	a, b, seen := newLocalHasher(), newLocalHasher(), map[ID]string{}
+	for _, l := range []Limit{Per(1, time.Minute), Per(1, time.Hour), sliding(1, time.Minute), bucket(1, time.Minute, 0)} {
+		for _, key := range []string{"key", "kez", "ke", "key\x00", string(make([]byte, MaxKeyLen))} {
+			for i, h := range []localHasher{a, b} {
+				what, id := fmt.Sprint(i, key, l), h.id(key, &l)
+				require.Empty(t, seen[id], "%s has the same id", what)
+				require.Equal(t, id, h.id(strings.Clone(key), &l), what)
+				seen[id] = what
+			}
+			more := l
+			more.Quota, more.Lease = 9, LeaseOff
+			require.Equal(t, a.id(key, &l), a.id(key, &more), "another quota is the same budget")
+		}
 	}
 }
 
@@ -90,6 +116,27 @@ func TestWindowsTileTime(t *testing.T) {
 			windowEnd(id, w, end-1) != end || windowEnd(id, w, end-w) != end || windowEnd(id, w, end) != end+w {
 			require.Fail(t, "windows do not tile", "run %d: %v window %d now %d: end %d, and of %d: %d",
 				i, id, w, now, end, inside, windowEnd(id, w, inside))
+		}
+	}
+}
+
+// Placement is part of the protocol: the one division of windowEnd gives what two
+// give, phase and all.
+func TestWindowEndAgainstTwoDivisions(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for i := range propertyRuns {
+		id := ID{Hi: r.Uint64() >> r.IntN(64)}
+		if i%16 == 0 {
+			id.Hi = ^id.Hi
+		}
+		w := max(int64(MinWindow), magnitude(r, int64(MaxWindow)))
+		now := r.Int64N(8*int64(MaxWindow)) - 4*int64(MaxWindow)
+		into := (now - int64(id.Hi>>1)%w) % w
+		if into < 0 {
+			into += w
+		}
+		if want := now - into + w; windowEnd(id, w, now) != want {
+			require.Fail(t, "another window", "%v window %d now %d: end %d, want %d", id, w, now, windowEnd(id, w, now), want)
 		}
 	}
 }

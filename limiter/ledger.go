@@ -52,8 +52,9 @@ type partition struct {
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
 	hand    int   // where the search for what may go continues
 	ledger  *Ledger
-	due     []ref // entries with a due bit, some of them gone by now
-	_       [24]byte
+	due     []ref   // entries with a due bit, some of them gone by now
+	spare   []entry // places that a large table will soon grow into
+	_       [8]byte
 }
 
 // ref names an entry across moves within its table.

@@ -130,16 +130,45 @@ func (t *table) remove(i int) {
 // full says whether one more entry needs grow first.
 func (t *table) full() bool { return (t.used+1)*10 > len(t.places)*9 }
 
-// resize moves all entries that keep wants into n places. The unit is one
-// partition, so that the longest take is not much longer than the others.
-func (t *table) resize(n int, keep func(e *entry) bool) {
-	old := t.places
-	t.places, t.used = make([]entry, n), 0
-	for i := range old {
-		if e := &old[i]; e.expires != 0 && keep(e) {
-			t.insert(*e)
+// resize moves all entries that keep wants to empty places. The unit is one
+// partition, so that the longest take is not much longer than the others. Since old
+// and new places have one order, each entry goes to its home or behind the one
+// before. The new places are not read, only written: reading fresh memory first
+// would cost a second page fault for each page, and faults are most of the time.
+func (t *table) resize(places []entry, keep func(e *entry) bool) {
+	old, over := t.places, t.overrun()
+	t.places, t.used = places, 0
+	next := 0
+	for _, part := range [2][]entry{old[over:], old[:over]} {
+		for i := range part {
+			e := &part[i]
+			if e.expires == 0 || !keep(e) {
+				continue
+			}
+			at := max(next, t.home(e.hi))
+			if at >= len(places) {
+				t.insert(*e)
+				continue
+			}
+			places[at] = *e
+			t.used++
+			next = at + 1
 		}
 	}
+}
+
+// room is how many entries can come before the table has to grow.
+func (t *table) room() int { return len(t.places)*9/10 - t.used }
+
+// overrun is how many entries stand at the first places because the last ones were
+// in use: they are the last in order.
+func (t *table) overrun() int {
+	for i := range t.places {
+		if e := &t.places[i]; e.expires == 0 || t.home(e.hi) <= i {
+			return i
+		}
+	}
+	return 0
 }
 
 // capacityFor is how many places to have for n entries: a quarter more, and all

@@ -29,7 +29,7 @@ func (m *tableModel) place(r ref) int {
 
 func (m *tableModel) insert(r ref, version uint64) {
 	if m.table.full() {
-		m.table.resize(capacityFor(m.table.used+1), func(*entry) bool { return true })
+		m.table.resize(make([]entry, capacityFor(m.table.used+1)), func(*entry) bool { return true })
 	}
 	i := m.table.insert(entry{hi: r.id.Hi, lo: r.id.Lo, origin: r.origin, version: version, expires: 1})
 	require.Equal(m.t, version, m.table.places[i].version, "insert returned another place")
@@ -56,6 +56,25 @@ func (m *tableModel) check(step int) {
 		found += walked
 	}
 	require.Equal(m.t, m.table.used, found, "step %d", step)
+	m.checkOrder(step)
+}
+
+// checkOrder goes once around: no entry could stand nearer to its home, and those
+// of one home are in order. Searches end early because of it.
+func (m *tableModel) checkOrder(step int) {
+	t := &m.table
+	for i := range t.places {
+		if t.places[i].expires == 0 || t.distance(i) == 0 {
+			continue
+		}
+		before := (i + len(t.places) - 1) % len(t.places)
+		b, e := &t.places[before], &t.places[i]
+		require.NotZero(m.t, b.expires, "step %d: a gap before place %d", step, i)
+		require.LessOrEqual(m.t, t.distance(i), t.distance(before)+1, "step %d: place %d is another's", step, i)
+		if t.home(b.hi) == t.home(e.hi) {
+			require.LessOrEqual(m.t, b.hi, e.hi, "step %d: place %d is out of order", step, i)
+		}
+	}
 }
 
 // Ids come from small sets, so that homes collide, ids have several origins, and
@@ -90,7 +109,7 @@ func TestTableAgainstMap(t *testing.T) {
 						n++
 					}
 				}
-				m.table.resize(capacityFor(n)+r.IntN(20), keep)
+				m.table.resize(make([]entry, capacityFor(n)+r.IntN(20)), keep)
 			}
 			m.check(step)
 		}
