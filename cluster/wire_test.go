@@ -28,6 +28,8 @@ var (
 	aShip     = shipCall{fingerprint: 5, slots: []limiter.Slot{aSlot, {}}}
 	aClaim    = claimCall{parts: []int{0, 1020}, names: []string{"", "node1"}}
 	aComplete = completeCall{part: 1020, slots: []limiter.Slot{aSlot}}
+	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
+	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, left: 20, lost: true}
 	aTime     = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
 )
 
@@ -48,6 +50,10 @@ func TestWireGolden(t *testing.T) {
 		{"time answer", aTime.appendAnswer(nil)},
 		{"leaving", leavingCall{}.AppendRequest(nil)},
 		{"caught up", caughtUpCall{fingerprint: 1 << 63}.AppendRequest(nil)},
+		{"lease", aLease.AppendRequest(nil)},
+		{"lease answer", aLease.appendAnswer(nil)},
+		{"recall", aRecall.AppendRequest(nil)},
+		{"recall answer", aRecall.appendAnswer(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
 		{"meta", meta{origin: 9, leaving: true}.encode()},
 	} {
@@ -63,6 +69,15 @@ func TestWireGolden(t *testing.T) {
 }
 
 func TestWireRoundTrip(t *testing.T) {
+	var lease leaseCall
+	require.NoError(t, lease.readRequest(aLease.AppendRequest(nil)))
+	require.NoError(t, lease.ReadAnswer(aLease.appendAnswer(nil)))
+	require.Equal(t, aLease, lease)
+	var recall recallCall
+	require.NoError(t, recall.readRequest(aRecall.AppendRequest(nil)))
+	require.NoError(t, recall.ReadAnswer(aRecall.appendAnswer(nil)))
+	require.Equal(t, aRecall, recall)
+
 	var take takeCall
 	require.NoError(t, take.readRequest(aTake.AppendRequest(nil)))
 	require.Equal(t, aTake, take)
@@ -178,6 +193,21 @@ func FuzzWire(f *testing.F) {
 		}
 		_ = (&timeCall{}).ReadAnswer(b)
 		_ = (&caughtUpCall{}).readRequest(b)
+		var lease, again2 leaseCall
+		if lease.readRequest(b) == nil {
+			require.NoError(t, again2.readRequest(lease.AppendRequest(nil)))
+			require.Equal(t, lease, again2)
+			require.NoError(t, lease.lim.Validate())
+			require.False(t, lease.want < 0)
+		}
+		if lease.ReadAnswer(b) == nil {
+			require.True(t, lease.slice >= 0 && lease.slice <= limiter.MaxQuota)
+		}
+		var recall recallCall
+		_ = recall.readRequest(b)
+		if recall.ReadAnswer(b) == nil {
+			require.True(t, recall.left >= 0 && recall.left <= limiter.MaxQuota)
+		}
 		if h, err := readHello(b); err == nil {
 			h2, err := readHello(h.encode())
 			require.NoError(t, err)
