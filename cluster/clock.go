@@ -15,7 +15,7 @@ const (
 	stepOver   = 250 * time.Millisecond // larger errors are stepped
 	slewShare  = 100                    // slew at most 1/100 of the time that passes
 	tieWithin  = 100 * time.Millisecond // lives so nearly equal go by name
-	syncPeriod = 2 * time.Second        // between two looks at the reference's clock
+	syncPeriod = 3 * time.Second        // between two looks at the reference's clock
 )
 
 // clock tells cluster time. It is safe for concurrent use.

@@ -53,6 +53,7 @@ type Node struct {
 	leaving atomic.Bool
 	closed  atomic.Bool
 	ticked  atomic.Int64 // age at which the loop last ran
+	resting atomic.Int32 // what the loop does: see pace
 	passing atomic.Int64 // requests being passed on
 	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
 
@@ -87,7 +88,8 @@ const (
 	leaveMax   = 10 * time.Second       // for a Leave whose context has no deadline
 	leaveNews  = 300 * time.Millisecond // for the last gossip to spread
 	claimQueue = 64
-	heartbeat  = 100 * time.Millisecond // the loop runs at least as often
+	heartbeat  = 100 * time.Millisecond // the loop runs at least as often while there is something to do
+	idleBeat   = 500 * time.Millisecond // and otherwise: well before it would seem to have been stopped
 )
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
@@ -176,7 +178,8 @@ func (n *Node) transportConfig() transport.Config {
 
 // loop is the node's one heartbeat: new views, hand-over, shipping, clocks.
 func (n *Node) loop() {
-	tick := time.NewTicker(min(n.cfg.FlushInterval, heartbeat))
+	every := min(n.cfg.FlushInterval, heartbeat)
+	tick, pace := time.NewTicker(every), every
 	defer tick.Stop()
 	var synced, slewed, flushed time.Duration
 	var asked []asking
@@ -224,6 +227,52 @@ func (n *Node) loop() {
 			synced = age
 			n.syncClocks(n.view.Load())
 		}
+		if next := n.pace(every); next != pace {
+			pace = next
+			tick.Reset(pace)
+		}
+	}
+}
+
+// What calls find of the loop.
+const (
+	loopBusy   = iota
+	loopCalm   // it had nothing to do: a call makes it busy again
+	loopAsleep // nor had it a beat later, and no call came: a call must wake it
+)
+
+// pace is how long the loop may sleep.
+func (n *Node) pace(every time.Duration) time.Duration {
+	v := n.view.Load()
+	if n.ledger.HasDue().Len() > 0 || n.pendings.Load() > 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
+		!v.caught || n.clock.target.Load() != n.clock.offset.Load() || n.holdsOthers(v) {
+		n.resting.Store(loopBusy)
+		return every
+	}
+	if n.resting.CompareAndSwap(loopBusy, loopCalm) {
+		return every
+	}
+	n.resting.CompareAndSwap(loopCalm, loopAsleep)
+	if n.resting.Load() == loopAsleep {
+		return max(every, idleBeat)
+	}
+	return every
+}
+
+// holdsOthers says whether this node holds a partition that another one owns.
+func (n *Node) holdsOthers(v *view) bool {
+	for part := range n.ledger.Held().All() {
+		if !v.owns(part) {
+			return true
+		}
+	}
+	return false
+}
+
+// rouse is for calls that may leave something to do.
+func (n *Node) rouse() {
+	if n.resting.Load() != loopBusy && n.resting.Swap(loopBusy) == loopAsleep {
+		n.kick(n.flush)
 	}
 }
 

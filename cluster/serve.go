@@ -56,6 +56,9 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		t.Close() // what waited while this process was stopped is of no use to anybody
 		return buf, true, errStopped
 	}
+	if kind != kindTime {
+		n.rouse()
+	}
 	if kind != kindTime && !n.timed.Load() {
 		return buf, true, errStarting
 	}

@@ -73,7 +73,7 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 		return err
 	}
 	id := n.hasher.ID(key, l)
-	if n.ledger.GiveHeld(id, l, cost, n.clock.now()) {
+	if n.ledger.GiveHeld(id, l, cost, n.clock.at(n.awake())) {
 		return nil
 	}
 	c := n.calls.Get().(*takeCall)
@@ -91,9 +91,10 @@ func (n *Node) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// awake is this node's age. It sees to it that a node that was stopped doubts before it
-// decides.
+// awake is this node's age. It sees to it that the loop is awake, and that a node that
+// was stopped doubts before it decides.
 func (n *Node) awake() time.Duration {
+	n.rouse()
 	age := n.clock.age()
 	if age-time.Duration(n.ticked.Load()) > pausedAfter {
 		n.wakeUp(age)
@@ -115,6 +116,13 @@ func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Li
 		}
 	}
 	return n.ledger.TakeHeld(id, *l, cost, now, s)
+}
+
+// beat tells that the loop runs, unless it has not for too long.
+func (n *Node) beat() {
+	if age := n.clock.age(); age-time.Duration(n.ticked.Load()) <= pausedAfter {
+		n.ticked.Store(int64(age))
+	}
 }
 
 // wakeUp doubts once per pause. Who comes meanwhile waits until that is done: what had

@@ -64,7 +64,7 @@ func New(members []string) (*Table, error) {
 			return nil, fmt.Errorf("ring: %w: the name %q is there twice", ErrMembers, m)
 		}
 	}
-	return build(sorted, &cache{tables: map[[2]int]*Table{}})
+	return build(sorted, &cache{tables: map[[2]int]*lazy{}})
 }
 
 // member is a name on the ring. The mark at its end keeps the library from mixing
@@ -153,27 +153,36 @@ func (t *Table) ownerWithout(part, a, b int) int {
 	return t.Index(s.members[s.Owner(part)])
 }
 
-// cache keeps the tables of the rings without a member.
+// cache keeps the tables of the rings without a member. Who asks for one waits at most
+// for that one to be built.
 type cache struct {
 	mu     sync.Mutex
-	tables map[[2]int]*Table
+	tables map[[2]int]*lazy
+}
+
+type lazy struct {
+	once  sync.Once
+	table *Table
 }
 
 // get is the table without members a and, unless negative, b; nil if there is none.
 func (c *cache) get(t *Table, a, b int) *Table {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	key := [2]int{a, b}
-	s, ok := c.tables[key]
-	if !ok {
+	c.mu.Lock()
+	l := c.tables[key]
+	if l == nil {
+		l = &lazy{}
+		c.tables[key] = l
+	}
+	c.mu.Unlock()
+	l.once.Do(func() {
 		rest := make([]string, 0, len(t.members))
 		for i, m := range t.members {
 			if i != a && i != b {
 				rest = append(rest, m)
 			}
 		}
-		s, _ = build(rest, nil) // no room: then there is no successor
-		c.tables[key] = s
-	}
-	return s
+		l.table, _ = build(rest, nil) // no room: then there is no successor
+	})
+	return l.table
 }
