@@ -3,9 +3,10 @@
 //
 // What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads
 // the node's view of the cluster, which is an atomic pointer; and if this node holds
-// the key's partition, decides under the partition's lock and is done. Otherwise it
-// makes one call to the node that does, batched with whatever else waits on that
-// connection. If that node does not answer, the successor is asked, which has copies;
+// the key's partition, decides under the partition's lock and is done. If not, it
+// looks whether the key was denied a moment ago, or is leased to this node. Otherwise
+// it makes one call to the node that does hold it, batched with whatever else waits on
+// that connection. If that node does not answer, the successor is asked, which has copies;
 // if that does not answer either, any node that may reach one of the two; and at last
 // this node decides alone, with its share of the limit, and says so (Degraded). A take
 // is answered within CallTimeout and half as much again, whatever fails.
@@ -15,10 +16,12 @@
 //	who is there?                     gossip.go, members.go, view.go
 //	who decides?                      take.go, serve.go, handover.go
 //	how do counts get elsewhere?      ship.go
+//	what is decided without a call?   near.go (denials), spend.go (leases)
+//	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), take.go (forcedShare)
 //	what time is it?                  clock.go, sync.go
-//	what is on the wire?              wire.go, peer.go (hello), gossip.go (meta)
+//	what is on the wire?              wire.go, leasewire.go, peer.go (hello), gossip.go (meta)
 //	one port for all of it            port.go, network.go
 //	when does a node start and end?   node.go
 //
@@ -32,10 +35,21 @@
 // restarts exact. Only where a holder is gone does its owner begin without a complete,
 // on the copies that it was sent.
 //
+// # Leases
+//
+// The holder of a budget hands slices of it to nodes that take from it much. A slice
+// is counted as spent when it is handed out, and a slice is small against what is left,
+// so takes near the end of a budget are exact ones. Before the holder denies, and before
+// it hands the partition over, it calls back what is out and counts what comes. An ask
+// has a number and may be repeated, a recall likewise, so that a lost message loses no
+// budget. What a lessee cannot give to who handed it out it puts into its own slots.
+//
 // # By how much it can be wrong
 //
 //	healthy, joins, leaves, rolling restarts   not at all
-//	owner crashes                              what it admitted since its last flush
+//	owner crashes                              what it admitted, or leased to others, since its
+//	                                           last flush
+//	a node with leases crashes                 what it had is withheld until the window ends
 //	split, SplitFull                           sides × quota
 //	split, SplitShare                          the quota in windows that begin after the split
 //	                                           is noticed; before, the cut-off sides' shares more

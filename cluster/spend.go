@@ -13,7 +13,6 @@ import (
 // leaseHere is what this node has of one budget.
 type leaseHere struct {
 	from  limiter.Origin // who handed it out
-	seq   uint64         // number of the last slice that arrived
 	left  int64          // not yet spent
 	slice int64          // what there was after the last slice
 	end   time.Duration  // age from which it means nothing: its window is over
