@@ -24,6 +24,7 @@
 //	what is on the wire?              wire.go, leasewire.go, peer.go (hello), gossip.go (meta)
 //	one port for all of it            port.go, network.go
 //	when does a node start and end?   node.go
+//	what does it do by itself?        loop.go
 //
 // # One holder
 //

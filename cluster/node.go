@@ -88,8 +88,6 @@ const (
 	leaveMax   = 10 * time.Second       // for a Leave whose context has no deadline
 	leaveNews  = 300 * time.Millisecond // for the last gossip to spread
 	claimQueue = 64
-	heartbeat  = 100 * time.Millisecond // the loop runs at least as often while there is something to do
-	idleBeat   = 500 * time.Millisecond // and otherwise: well before it would seem to have been stopped
 )
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
@@ -174,114 +172,6 @@ func (n *Node) transportConfig() transport.Config {
 		c.Secret = key
 	}
 	return c
-}
-
-// loop is the node's one heartbeat: new views, hand-over, shipping, clocks.
-func (n *Node) loop() {
-	every := min(n.cfg.FlushInterval, heartbeat)
-	tick, pace := time.NewTicker(every), every
-	defer tick.Stop()
-	var synced, slewed, flushed time.Duration
-	var asked []asking
-	revise := n.clock.age() + n.reviseIn()
-	for {
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-n.changed:
-			n.kick(n.changed)
-		case <-n.flush:
-			flushed = 0
-		case <-n.steps:
-			n.stepClock()
-		case c := <-n.claims:
-			asked = append(asked, c)
-		case <-tick.C:
-		}
-		n.clock.mend(time.Duration(n.ticked.Load()))
-		age := n.clock.age()
-		n.wakeUp(age)
-		n.ticked.Store(int64(age))
-		n.clock.slew(age - slewed)
-		slewed = age
-
-		changed := false
-		select {
-		case <-n.changed:
-			changed = true
-		default:
-		}
-		if changed || age >= revise {
-			n.rebuild()
-			revise = age + n.reviseIn()
-			synced = 0
-		}
-		n.answerClaims(asked)
-		asked = asked[:0]
-		n.handOver()
-		if flushed == 0 || age-flushed >= n.cfg.FlushInterval-heartbeat/2 {
-			flushed = age
-			n.ship()
-		}
-		if synced == 0 || age-synced >= syncPeriod || n.remeasure.Load() {
-			synced = age
-			n.syncClocks(n.view.Load())
-		}
-		if next := n.pace(every); next != pace {
-			pace = next
-			tick.Reset(pace)
-		}
-	}
-}
-
-// What calls find of the loop.
-const (
-	loopBusy   = iota
-	loopCalm   // it had nothing to do: a call makes it busy again
-	loopAsleep // nor had it a beat later, and no call came: a call must wake it
-)
-
-// pace is how long the loop may sleep.
-func (n *Node) pace(every time.Duration) time.Duration {
-	v := n.view.Load()
-	if n.ledger.HasDue().Len() > 0 || n.pendings.Load() > 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
-		!v.caught || n.clock.target.Load() != n.clock.offset.Load() || n.holdsOthers(v) {
-		n.resting.Store(loopBusy)
-		return every
-	}
-	if n.resting.CompareAndSwap(loopBusy, loopCalm) {
-		return every
-	}
-	n.resting.CompareAndSwap(loopCalm, loopAsleep)
-	if n.resting.Load() == loopAsleep {
-		return max(every, idleBeat)
-	}
-	return every
-}
-
-// holdsOthers says whether this node holds a partition that another one owns.
-func (n *Node) holdsOthers(v *view) bool {
-	for part := range n.ledger.Held().All() {
-		if !v.owns(part) {
-			return true
-		}
-	}
-	return false
-}
-
-// rouse is for calls that may leave something to do.
-func (n *Node) rouse() {
-	if n.resting.Load() != loopBusy && n.resting.Swap(loopBusy) == loopAsleep {
-		n.kick(n.flush)
-	}
-}
-
-// kick makes the loop look at something; it never blocks.
-func (n *Node) kick(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // it will
-	}
 }
 
 // Leave hands everything over and leaves the cluster: no count is lost, and nobody

@@ -23,7 +23,10 @@ import (
 // What a healthy cluster answers is what one sequential limiter could have answered:
 // for every history of concurrent calls there is an order of them, in keeping with who
 // had returned before who began, in which a fixed window of four lines gives the same
-// answers to the last digit. Nodes that join or leave meanwhile change nothing.
+// answers to the last digit. Nodes that join or leave meanwhile change nothing. What may
+// differ is said in the model: a node believes a denial that left nothing for up to a
+// second, so it may miss a refund that others made. Leases, under which what remains
+// is a lower bound, are off.
 
 // budget is a limiter: one process, or a node of a cluster.
 type budget interface {
@@ -42,10 +45,17 @@ type reply struct {
 	window    int64 // number of the window that was decided in
 	allowed   bool
 	remaining int64
+	at        time.Duration // when it came, since the workload began
 }
 
 // window is the whole state of the sequential limiter, for one key.
-type window struct{ number, taken int64 }
+type window struct {
+	number, taken int64
+	empty         time.Duration // when nothing was left last
+}
+
+// remembered is for how long a denial is believed, and some time for it to get there.
+const remembered = 1100 * time.Millisecond
 
 func sequential(quota int64) porcupine.Model {
 	return porcupine.Model{
@@ -62,9 +72,15 @@ func sequential(quota int64) porcupine.Model {
 			if out.window > s.number {
 				s = window{number: out.window}
 			}
+			if !out.allowed && out.remaining == 0 && s.empty > 0 && out.at-s.empty < remembered {
+				return true, s
+			}
 			allowed := s.taken+max(in.cost, 1) <= quota // a cost of 0 asks whether anything is left
 			if allowed {
 				s.taken += in.cost
+			}
+			if s.taken == quota {
+				s.empty = max(s.empty, out.at)
 			}
 			return out.allowed == allowed && out.remaining == quota-s.taken, s
 		},
@@ -105,6 +121,7 @@ type workload struct {
 	pause func(r *rand.Rand)                    // between two calls of a client
 	most  int                                   // calls per client; 0 is until stop
 
+	began   time.Time
 	first   map[string]time.Time // end of the first window of each key
 	order   atomic.Int64         // calls and returns by number: finer than any clock
 	clients sync.WaitGroup
@@ -119,7 +136,7 @@ const (
 
 // begin lets the clients run; nodes may come and go until stop.
 func (w *workload) begin() {
-	w.first = map[string]time.Time{}
+	w.first, w.began = map[string]time.Time{}, time.Now()
 	for k := range keys {
 		key := strconv.Itoa(k)
 		d, err := w.on(0, rand.New(rand.NewPCG(1, 1))).Take(w.t.Context(), key, w.limit, 0)
@@ -152,7 +169,7 @@ func (w *workload) once(client int, r *rand.Rand) {
 	// Ends of windows are whole windows apart; to the nearest, since the answer took
 	// a moment to get here.
 	since := time.Now().Add(d.ResetAfter).Sub(w.first[in.key])
-	op.Return, op.Output = w.order.Add(1), reply{int64((since + w.limit.Window/2) / w.limit.Window), d.Allowed, d.Remaining}
+	op.Return, op.Output = w.order.Add(1), reply{int64((since + w.limit.Window/2) / w.limit.Window), d.Allowed, d.Remaining, max(1, time.Since(w.began))}
 	assert.NoError(w.t, err, "%+v", in)
 	assert.False(w.t, d.Degraded, "a healthy cluster has an owner for %+v", in)
 	w.seen[client] = append(w.seen[client], op)
@@ -219,7 +236,7 @@ func (f *fleet) without(node *cluster.Node) (rest []*cluster.Node) {
 const drainAfter = 50 * time.Millisecond
 
 func TestSequentialWhileNodesComeAndGo(t *testing.T) {
-	limit := limiter.Per(150, time.Second)
+	limit := limiter.Limit{Quota: 150, Window: time.Second, Lease: limiter.LeaseOff}
 	var history []porcupine.Operation
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, clustertest.Options{})
@@ -272,7 +289,7 @@ func TestSequentialOnLoopback(t *testing.T) {
 
 	pace := time.NewTicker(time.Second / 2000) // for all clients together
 	defer pace.Stop()
-	limit := limiter.Per(100, time.Hour)
+	limit := limiter.Limit{Quota: 100, Window: time.Hour, Lease: limiter.LeaseOff}
 	const enough = 3000 // calls and returns: 300 calls for each budget of 100, of more than one on average
 	w := &workload{t: t, limit: limit, on: f.pick, pause: func(*rand.Rand) { <-pace.C }}
 	w.begin()

@@ -135,20 +135,34 @@ func (o *oracle) bound(w *window) int64 {
 }
 
 // extra is what a split adds: the other sides' quotas, or nothing once share and quorum
-// have noticed. Until then each node of a small side may have decided alone, and a side
-// may have seen some of the others vanish and not yet all.
+// have noticed. Until then each node of a small side may have decided alone as well.
 func (o *oracle) extra(w *window, l *limiter.Limit, s *event) (sum int64) {
 	noticed := w.start.After(s.to.Add(noticeTime))
 	known, others := int64(o.h.s.nodes), int64(len(s.sides)-1)
 	if l.Split == limiter.SplitFull {
 		sum = others * l.Quota
 	} else if !noticed {
-		sum = others * (l.Quota * (known - 1) / known)
+		sum = shares(s.sides, l.Quota, known)
 	}
 	if !noticed {
 		sum += known * (l.Quota / known)
 	}
 	return sum
+}
+
+// shares is the most that the sides without the holder may admit: as much of the quota
+// as they are of the known nodes. Any side may have been the holder's.
+func shares(sides [][]int, quota, known int64) (most int64) {
+	for holder := range sides {
+		sum := int64(0)
+		for i, side := range sides {
+			if i != holder {
+				sum += quota * int64(len(side)) / known
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
 }
 
 // processes is how many may have admitted something in a window.
