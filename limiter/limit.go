@@ -218,7 +218,8 @@ type Decision struct {
 	// Degraded says that the answer came without the budget's owner: right within
 	// the bound that the documentation gives for that failure.
 	Degraded bool
-	// Remaining is what is left after this decision, never negative.
+	// Remaining is what is left after this decision, never negative. In a cluster it
+	// is a lower bound while parts of the budget are leased to nodes.
 	Remaining int64
 	// ResetAfter is the time until the window ends (FixedWindow), or until the
 	// budget is whole again if nothing more is taken (the others).
