@@ -41,7 +41,6 @@ type leases struct {
 type leased struct {
 	id      limiter.ID
 	lim     limiter.Limit
-	start   int64 // of the window, in cluster time
 	to      []lessee
 	recalls int           // under way
 	done    chan struct{} // closed when there are none any more; nil if there are none
@@ -52,6 +51,7 @@ type lessee struct {
 	p      *peer
 	number uint64        // of the ask for the last slice
 	slice  int64         // what that was
+	start  int64         // of the window in which it was counted, in cluster time
 	resets int64         // cluster time at which the budget was to be whole again after it
 	at     time.Duration // age at which it was handed out, or recalled in vain
 	asked  bool          // a recall is under way
@@ -100,9 +100,8 @@ func (n *Node) grant(c *leaseCall, from hello) {
 		x.to = append(x.to, lessee{p: p})
 		to = &x.to[len(x.to)-1]
 	}
-	to.number, to.slice, to.resets, to.at = c.number, c.slice, now+int64(d.ResetAfter), age
-	x.lim, x.start = c.lim, start
-	c.resetAfter = d.ResetAfter
+	to.number, to.slice, to.start, to.resets, to.at = c.number, c.slice, start, now+int64(d.ResetAfter), age
+	x.lim, c.resetAfter = c.lim, d.ResetAfter
 	s.granted.Add(c.slice)
 }
 
@@ -245,12 +244,12 @@ func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
 		x.to[i].failed = true
 		return
 	}
-	now := n.clock.now()
+	now, t := n.clock.now(), x.to[i]
 	if c.lost {
-		c.left += x.to[i].unused(&x.lim, now)
+		c.left += t.unused(&x.lim, now)
 	}
 	x.to = slices.Delete(x.to, i, i+1)
-	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || limiter.WindowStart(x.id, &x.lim, now) == x.start) {
+	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || limiter.WindowStart(x.id, &x.lim, now) == t.start) {
 		s.returned.Add(c.left)
 		if !n.ledger.GiveHeld(x.id, x.lim, c.left, now) {
 			n.ledger.Return(x.id, x.lim, c.left, now)
@@ -276,16 +275,14 @@ func (n *Node) sweepLeases(v *view) (out map[int]bool) {
 	for _, x := range s.out {
 		part := x.id.Partition()
 		owned, windows := v.owns(part), x.lim.Algorithm != limiter.TokenBucket
-		left := time.Duration(x.start + int64(x.lim.Window) - now)
-		over := windows && left <= 0
+		left := func(t *lessee) time.Duration { return time.Duration(t.start + int64(x.lim.Window) - now) }
 		x.to = slices.DeleteFunc(x.to, func(t lessee) bool {
-			return !t.asked && (over || v.byName[t.p.name] != t.p || t.failed && !owned)
+			return !t.asked && (windows && left(&t) <= 0 || v.byName[t.p.name] != t.p || t.failed && !owned)
 		})
-		ending := x.lim.Algorithm == limiter.SlidingWindow && left <= slidingLead
 		n.recallLocked(x, func(t *lessee) bool {
-			idle := age-t.at >= leaseIdle
+			ending := x.lim.Algorithm == limiter.SlidingWindow && left(t) <= slidingLead
 			leaving := v.table.Index(t.p.name) < 0
-			return idle || !t.failed && (ending || leaving || !owned)
+			return age-t.at >= leaseIdle || !t.failed && (ending || leaving || !owned)
 		})
 		if len(x.to) > 0 {
 			out[part] = true

@@ -7,6 +7,7 @@ import "time"
 
 const (
 	heartbeat = 100 * time.Millisecond // the loop runs at least as often while there is something to do
+	handBeat  = 20 * time.Millisecond  // while partitions are to change hands
 	idleBeat  = 500 * time.Millisecond // and otherwise: well before it would seem to have been stopped
 )
 
@@ -78,8 +79,12 @@ const (
 // pace is how long the loop may sleep.
 func (n *Node) pace(every time.Duration) time.Duration {
 	v := n.view.Load()
-	if n.ledger.HasDue().Len() > 0 || n.pendings.Load() > 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
-		!v.caught || n.clock.target.Load() != n.clock.offset.Load() || n.holdsOthers(v) {
+	if n.pendings.Load() > 0 || n.holdsOthers(v) {
+		n.resting.Store(loopBusy)
+		return min(every, handBeat) // requests take a detour until it has changed hands
+	}
+	if n.ledger.HasDue().Len() > 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
+		!v.caught || n.clock.target.Load() != n.clock.offset.Load() {
 		n.resting.Store(loopBusy)
 		return every
 	}

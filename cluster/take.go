@@ -288,13 +288,13 @@ type round struct {
 
 // ask asks one peer. ok says that it decided; an error ends the round.
 func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err error) {
-	r.c.flags, r.c.outcome = flags, unreachable
 	now := time.Now()
 	if left := r.end.Sub(now); left < timeout {
 		if timeout = left; left < r.n.cfg.CallTimeout/16 {
-			return false, nil // no time to answer: a failure would say nothing of the peer
+			return false, nil // no time to answer: a failure would say nothing of the peer, nor of who holds
 		}
 	}
+	r.c.flags, r.c.outcome = flags, unreachable
 	began := r.n.clock.age()
 	switch err := r.n.ask(r.ctx, p, now.Add(timeout), r.kind, r.c); {
 	case err == nil:

@@ -103,7 +103,7 @@ func (o *oracle) forgotten(x *take, at time.Time) bool {
 			if !at.IsZero() && l.late && at.After(t.to) {
 				continue
 			}
-			if x.to.After(l.from) && x.from.Before(l.at) && x.from.Before(t.to) {
+			if x.to.After(l.from) && !x.from.After(l.at) && x.from.Before(t.to) { // at one instant, in any order
 				return true
 			}
 		}
