@@ -140,7 +140,7 @@ func (n *Node) handOver() {
 			continue
 		}
 		to, _ := v.holderPeer(part, 0)
-		if to == nil || to.down.Load() || n.bounces(v, part, to.name) {
+		if to == nil || to.down.Load() || !to.agreed.Load() || n.bounces(v, part, to.name) {
 			continue
 		}
 		n.cede(part, to)

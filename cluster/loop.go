@@ -58,9 +58,13 @@ func (n *Node) loop() {
 			flushed = age
 			n.ship()
 		}
-		if synced == 0 || age-synced >= syncPeriod || n.remeasure.Load() {
+		v := n.view.Load()
+		period := synced == 0 || age-synced >= syncPeriod
+		if period {
 			synced = age
-			n.syncClocks(n.view.Load())
+		}
+		if period || n.remeasure.Load() || n.disagree(v) {
+			n.syncClocks(v, period)
 		}
 		if next := n.pace(every); next != pace {
 			pace = next
@@ -79,7 +83,7 @@ const (
 // pace is how long the loop may sleep.
 func (n *Node) pace(every time.Duration) time.Duration {
 	v := n.view.Load()
-	if n.pendings.Load() > 0 || n.holdsOthers(v) {
+	if n.pendings.Load() > 0 || n.holdsOthers(v) || n.disagree(v) {
 		n.resting.Store(loopBusy)
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}

@@ -56,6 +56,7 @@ type Node struct {
 	resting atomic.Int32 // what the loop does: see pace
 	passing atomic.Int64 // requests being passed on
 	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
+	follows bool         // another node has told it, at the start
 
 	remeasure atomic.Bool  // some clock jumped: ask all peers how long they have lived
 	syncTurn  int          // the loop's; which peer is asked in turn

@@ -21,6 +21,8 @@ type peer struct {
 	down     atomic.Bool   // it failed to answer; a probe is under way
 	retired  atomic.Bool   // it is in no view any more
 	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
+	timing   atomic.Bool   // its clock is being asked for
+	agreed   atomic.Bool   // its cluster time is this node's
 	shipping atomic.Int32  // frames of copies not yet acknowledged
 	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
 	askedAt  atomic.Int64  // age at which it was asked to say whether we have all that is due
@@ -35,7 +37,9 @@ func (n *Node) peerFor(old *view, m *member) *peer {
 	if p := old.byName[m.name]; p != nil && p.addr == m.addr && p.origin == m.origin {
 		return p
 	}
-	return &peer{name: m.name, addr: m.addr, origin: m.origin, calls: n.dial(m.name, m.addr)}
+	p := &peer{name: m.name, addr: m.addr, origin: m.origin, calls: n.dial(m.name, m.addr)}
+	p.agreed.Store(n.trusts())
+	return p
 }
 
 // dial makes the connection to a node; an empty name is whoever answers.

@@ -70,6 +70,12 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 	}
 	switch kind {
+	case kindShip, kindComplete, kindCaughtUp:
+		if p := n.view.Load().byName[from.name]; p == nil || p.origin != from.origin || !p.agreed.Load() {
+			return buf, true, errClocks // it stays due
+		}
+	}
+	switch kind {
 	case kindTake, kindGive:
 		c := &from.call
 		*c = takeCall{}
@@ -138,6 +144,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 }
 
 var errStarting = errors.New("cluster: the node does not know the time yet")
+var errClocks = errors.New("cluster: the nodes do not agree on the time yet")
 var errStopped = errors.New("cluster: the node had been stopped")
 var errTooMany = errors.New("cluster: too many requests at a time")
 

@@ -13,6 +13,7 @@ import (
 
 const (
 	seedTimeout = time.Second           // for the clocks of the seeds, before joining
+	newcomer    = 5 * time.Second       // for a node that starts to meet the others
 	rttMax      = 50 * time.Millisecond // a slower answer says too little about a clock
 )
 
@@ -63,38 +64,70 @@ func (n *Node) followSeeds(ctx context.Context) {
 	if best.age > 0 {
 		n.clock.aim(best.remote, best.at)
 		n.clock.step()
+		n.follows = true
 	}
 }
 
-// syncClocks asks the reference, the peer whose turn it is, and those whose age is not
-// known or no longer certain. Only the loop calls it.
-func (n *Node) syncClocks(v *view) {
+// trusts says whether a peer that was never asked has this node's time: all have that
+// a node meets when it starts, if one of them has told it the time.
+func (n *Node) trusts() bool { return n.follows && n.clock.age() < newcomer }
+
+// syncClocks asks the peers with which this node does not agree on the time; and with
+// every period also the reference and the peer whose turn it is, or if a clock has
+// jumped, all. Only the loop calls it.
+func (n *Node) syncClocks(v *view, period bool) {
 	ref, all := n.reference(v), n.remeasure.Swap(false)
-	n.syncTurn++
+	if period {
+		n.syncTurn++
+	}
 	for i, p := range v.all {
-		if turn := n.syncTurn%len(v.all) == i; p.down.Load() || !all && !turn && p != ref && p.bornAt.Load() != 0 {
+		due := all || !p.agreed.Load() || period && (p == ref || n.syncTurn%len(v.all) == i)
+		if !due || p.down.Load() || p.timing.Swap(true) {
 			continue
 		}
 		c, began := &timeCall{}, n.clock.age()
-		p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindTime, c, func(err error) {
+		err := p.calls.Start(time.Now().Add(seedTimeout), kindTime, c, func(err error) {
+			p.timing.Store(false)
 			if err != nil {
 				n.failed(p, err)
 				return
 			}
 			r, rtt := n.readClock(c, began)
-			if rtt > rttMax && p.bornAt.Load() != 0 {
-				return
-			}
-			born := int64(r.at-r.age) | 1 // never 0
-			was := p.bornAt.Swap(born)
-			if off := time.Duration(born - was); was != 0 && (off > tieWithin || off < -tieWithin) {
-				n.remeasure.Store(true)
-			}
+			n.heardTime(p, r, rtt)
 			if p == ref && rtt <= rttMax {
 				n.follow(r)
 			}
-		}) // not connected yet: the next round asks
+		})
+		if err != nil {
+			p.timing.Store(false) // not connected yet
+		}
 	}
+}
+
+// heardTime notes what a peer's clock says.
+func (n *Node) heardTime(p *peer, r reading, rtt time.Duration) {
+	off := time.Duration(r.remote - n.clock.at(r.at))
+	p.agreed.Store(off.Abs() < stepOver+rtt)
+	if rtt > rttMax && p.bornAt.Load() != 0 {
+		return
+	}
+	born := int64(r.at-r.age) | 1 // never 0
+	was := p.bornAt.Swap(born)
+	if off := time.Duration(born - was); was != 0 && off.Abs() > tieWithin {
+		n.remeasure.Store(true)
+	}
+}
+
+// disagree says whether a peer that answers has another time than this node, or its
+// time is not known. Until that is over, no slots are taken from it: what they say
+// about windows would be wrong here.
+func (n *Node) disagree(v *view) bool {
+	for _, p := range v.all {
+		if !p.agreed.Load() && !p.down.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // reference is the peer whose clock this node follows: the longest-lived, if it has
@@ -136,5 +169,9 @@ func (n *Node) stepClock() {
 		return
 	}
 	n.ledger.Shift(now, d)
+	for _, p := range n.view.Load().all {
+		p.agreed.Store(false)
+	}
+	n.remeasure.Store(true)
 	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
 }
