@@ -33,8 +33,6 @@ type leases struct {
 	out map[limiter.ID]*leased
 	n   atomic.Int32  // len(out)
 	got atomic.Uint64 // how often something came back
-
-	granted, returned atomic.Int64
 }
 
 // leased is one budget of which parts are handed out.
@@ -102,7 +100,6 @@ func (n *Node) grant(c *leaseCall, from hello) {
 	}
 	to.number, to.slice, to.start, to.resets, to.at = c.number, c.slice, start, now+int64(d.ResetAfter), age
 	x.lim, c.resetAfter = c.lim, d.ResetAfter
-	s.granted.Add(c.slice)
 }
 
 // slice takes a slice from the budget: what is wanted, or so much of what is left that
@@ -250,7 +247,6 @@ func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
 	}
 	x.to = slices.Delete(x.to, i, i+1)
 	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || limiter.WindowStart(x.id, &x.lim, now) == t.start) {
-		s.returned.Add(c.left)
 		if !n.ledger.GiveHeld(x.id, x.lim, c.left, now) {
 			n.ledger.Return(x.id, x.lim, c.left, now)
 		}
