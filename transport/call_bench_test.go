@@ -101,17 +101,17 @@ func BenchmarkCall(b *testing.B) {
 		}
 		for _, callers := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("%s/callers=%d", name, callers), func(b *testing.B) {
-				benchmarkCalls(b, newTCPPair(b, Config{Secret: []byte(secret)}, echoHandler{}), callers)
+				benchmarkCalls(b, callers, newTCPPair(b, Config{Secret: []byte(secret)}, echoHandler{}))
 			})
 		}
 	}
 }
 
-func benchmarkCalls(b *testing.B, peer *Peer, callers int) {
+func benchmarkCalls(b *testing.B, callers int, peers ...*Peer) {
 	messages := make([]echo, callers)
 	for i := range messages {
 		messages[i].body = make([]byte, 32)
-		require.NoError(b, peer.Call(context.Background(), time.Time{}, 1, &messages[i]))
+		require.NoError(b, peers[i%len(peers)].Call(context.Background(), time.Time{}, 1, &messages[i]))
 	}
 	took := make([]time.Duration, b.N)
 	var next atomic.Int64
@@ -119,7 +119,7 @@ func benchmarkCalls(b *testing.B, peer *Peer, callers int) {
 	b.ResetTimer()
 	callAll(b, callers, func(w int) {
 		begin := time.Now()
-		if err := peer.Call(context.Background(), begin.Add(5*time.Second), 1, &messages[w]); err != nil {
+		if err := peers[w%len(peers)].Call(context.Background(), begin.Add(5*time.Second), 1, &messages[w]); err != nil {
 			b.Error(err)
 		}
 		took[next.Add(1)-1] = time.Since(begin)

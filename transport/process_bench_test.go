@@ -91,8 +91,28 @@ func BenchmarkProcesses(b *testing.B) {
 				require.NoError(b, err)
 				defer peer.Close()
 				require.NoError(b, peer.Call(context.Background(), time.Now().Add(5*time.Second), 1, &echo{}))
-				benchmarkCalls(b, peer, callers)
+				benchmarkCalls(b, callers, peer)
 			})
+		}
+	}
+}
+
+// BenchmarkConnections is what several connections to one process would gain: the
+// calls are spread over so many Peers.
+func BenchmarkConnections(b *testing.B) {
+	const secret = "a secret for the benchmark"
+	addr := startOtherProcess(b, secret)
+	for _, n := range []int{1, 2, 4} {
+		var peers []*Peer
+		for range n {
+			peer, err := NewPeer(Config{Secret: []byte(secret)}, addr, noHello, nil)
+			require.NoError(b, err)
+			defer peer.Close()
+			require.NoError(b, peer.Call(context.Background(), time.Now().Add(5*time.Second), 1, &echo{}))
+			peers = append(peers, peer)
+		}
+		for _, callers := range []int{8, 64, 256} {
+			b.Run(fmt.Sprintf("connections=%d/callers=%d", n, callers), func(b *testing.B) { benchmarkCalls(b, callers, peers...) })
 		}
 	}
 }
