@@ -175,7 +175,7 @@ func (n *Node) cede(part int, to *peer) {
 }
 
 func (n *Node) sendComplete(part int, c *ceded) error {
-	call := &completeCall{part: part, slots: c.slots}
+	call := &completeCall{part: part, now: n.clock.now(), slots: c.slots}
 	return c.to.calls.Start(time.Now().Add(cedeTimeout), kindComplete, call, func(err error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()

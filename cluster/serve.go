@@ -87,7 +87,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 		return n.passOn(t, id, kind, *c, from.hello, buf)
 	case kindShip:
-		return buf, true, n.receiveShip(body, from.addr)
+		return buf, true, n.receiveShip(body, from.hello)
 	case kindLeaving:
 		n.members.left(from.name, from.origin)
 		n.kick(n.changed)
@@ -111,6 +111,9 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	case kindComplete:
 		var c completeCall
 		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		if err := n.sameTime(from.name, c.now); err != nil {
 			return buf, true, err
 		}
 		n.completed(&c, from.name)
@@ -310,14 +313,29 @@ const allRanks = 1<<ring.Ranks - 1
 // receiveShip joins copies. A sender with the same table has told everybody who
 // should know; otherwise what is news goes on from here, and the two compare what
 // they know of the members.
-func (n *Node) receiveShip(body []byte, from string) error {
-	now, ours := n.clock.now(), n.view.Load().table.Fingerprint()
-	mask := uint8(0)
-	return readShip(body, func(fingerprint uint64, s limiter.Slot) {
-		if mask == 0 && fingerprint != ours {
+func (n *Node) receiveShip(body []byte, from hello) error {
+	now, mask := n.clock.now(), uint8(0)
+	return readShip(body, func(fingerprint uint64, theirs int64) error {
+		if fingerprint != n.view.Load().table.Fingerprint() {
 			mask = allRanks
-			n.meetAt(from)
+			n.meetAt(from.addr)
 		}
+		return n.sameTime(from.name, theirs)
+	}, func(s limiter.Slot) {
 		n.ledger.Merge(s, now, mask)
 	})
+}
+
+// sameTime refuses slots of a sender whose clock has moved away from this node's since
+// the two agreed; which of the two jumped will soon be clear. A frame may have been on
+// its way for as long as a call may take.
+func (n *Node) sameTime(from string, theirs int64) error {
+	off := time.Duration(n.clock.now() - theirs)
+	if off > -stepOver && off < stepOver+shipTimeout {
+		return nil
+	}
+	if p := n.view.Load().byName[from]; p != nil {
+		p.agreed.Store(false)
+	}
+	return errClocks
 }

@@ -65,7 +65,7 @@ func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
 			continue
 		}
 		if c == nil {
-			c = &shipCall{fingerprint: b.v.table.Fingerprint()}
+			c = &shipCall{fingerprint: b.v.table.Fingerprint(), now: b.n.clock.now()}
 			b.open[p] = c
 		}
 		c.slots = append(c.slots, s)

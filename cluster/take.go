@@ -305,7 +305,8 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 	case r.ctx.Err() != nil:
 		return false, r.ctx.Err()
 	case r.kind == kindGive && maybeSent(err):
-		return true, nil // not twice
+		r.c.outcome = decided // not twice: nor by who asked us to pass it on
+		return true, nil
 	}
 	return false, nil
 }

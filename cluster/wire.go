@@ -157,15 +157,18 @@ func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
 }
 
 // shipCall carries copies of slots. The fingerprint is that of the sender's table:
-// where it is also the receiver's, the sender has told all who should know.
+// where it is also the receiver's, the sender has told all who should know. What slots
+// say of windows is meant in cluster time; now is what the sender takes that to be.
 type shipCall struct {
 	fingerprint uint64
+	now         int64
 	slots       []limiter.Slot
 }
 
 func (c *shipCall) AppendRequest(b []byte) []byte {
-	b = transport.AppendArrayLen(b, 2)
+	b = transport.AppendArrayLen(b, 3)
 	b = transport.AppendUint(b, c.fingerprint)
+	b = transport.AppendInt(b, c.now)
 	b = transport.AppendArrayLen(b, len(c.slots))
 	for i := range c.slots {
 		b = appendSlot(b, &c.slots[i])
@@ -175,19 +178,26 @@ func (c *shipCall) AppendRequest(b []byte) []byte {
 
 func (c *shipCall) ReadAnswer([]byte) error { return nil }
 
-// readShip calls f with each slot of a shipCall, until one is malformed.
-func readShip(body []byte, f func(fingerprint uint64, s limiter.Slot)) error {
+// readShip calls begin with what a shipCall says of its sender, and f with each slot,
+// until one is malformed or begin returns an error.
+func readShip(body []byte, begin func(fingerprint uint64, now int64) error, f func(s limiter.Slot)) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(64)
-	fingerprint := r.Uint()
+	fingerprint, now := r.Uint(), r.Int()
+	if r.Err() != nil {
+		return errMessage
+	}
+	if err := begin(fingerprint, now); err != nil {
+		return err
+	}
 	for range r.ArrayLen(shipSlots) {
 		s, err := readSlot(&r)
 		if err != nil {
 			return err
 		}
-		f(fingerprint, s)
+		f(s)
 	}
-	return finish(&r, n, 2)
+	return finish(&r, n, 3)
 }
 
 // claimCall asks who decides for some partitions. The answer has a name for each:
@@ -246,12 +256,14 @@ func (c *claimCall) ReadAnswer(body []byte) error {
 // completeCall hands a partition over, with the last slots that changed.
 type completeCall struct {
 	part  int
+	now   int64 // cluster time at the sender
 	slots []limiter.Slot
 }
 
 func (c *completeCall) AppendRequest(b []byte) []byte {
-	b = transport.AppendArrayLen(b, 2)
+	b = transport.AppendArrayLen(b, 3)
 	b = transport.AppendUint(b, uint64(c.part))
+	b = transport.AppendInt(b, c.now)
 	b = transport.AppendArrayLen(b, len(c.slots))
 	for i := range c.slots {
 		b = appendSlot(b, &c.slots[i])
@@ -268,7 +280,7 @@ func (c *completeCall) readRequest(body []byte) error {
 	if p >= limiter.Partitions {
 		return fmt.Errorf("%w: partition %d", errMessage, p)
 	}
-	c.part = int(p)
+	c.part, c.now = int(p), r.Int()
 	for range r.ArrayLen(shipSlots) {
 		s, err := readSlot(&r)
 		if err != nil {
@@ -276,7 +288,7 @@ func (c *completeCall) readRequest(body []byte) error {
 		}
 		c.slots = append(c.slots, s)
 	}
-	return finish(&r, n, 2)
+	return finish(&r, n, 3)
 }
 
 // timeCall reads a peer's clock.

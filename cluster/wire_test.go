@@ -25,9 +25,9 @@ var (
 	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1}}
 	aSlot    = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
 		Version: 70000, Expires: 1_700_000_060, Fill: 254}
-	aShip     = shipCall{fingerprint: 5, slots: []limiter.Slot{aSlot, {}}}
+	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}}}
 	aClaim    = claimCall{parts: []int{0, 1020}, names: []string{"", "node1"}}
-	aComplete = completeCall{part: 1020, slots: []limiter.Slot{aSlot}}
+	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}}
 	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
 	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, left: 20, lost: true}
 	aTime     = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
@@ -68,6 +68,15 @@ func TestWireGolden(t *testing.T) {
 	require.Equal(t, string(want), b.String(), "the wire changed: old and new nodes would not understand each other")
 }
 
+// readWhole reads a shipCall as one value.
+func readWhole(b []byte) (c shipCall, err error) {
+	err = readShip(b, func(f uint64, now int64) error {
+		c.fingerprint, c.now = f, now
+		return nil
+	}, func(s limiter.Slot) { c.slots = append(c.slots, s) })
+	return c, err
+}
+
 func TestWireRoundTrip(t *testing.T) {
 	var lease leaseCall
 	require.NoError(t, lease.readRequest(aLease.AppendRequest(nil)))
@@ -85,12 +94,9 @@ func TestWireRoundTrip(t *testing.T) {
 	require.NoError(t, answer.ReadAnswer(anAnswer.appendAnswer(nil)))
 	require.Equal(t, anAnswer, answer)
 
-	var slots []limiter.Slot
-	require.NoError(t, readShip(aShip.AppendRequest(nil), func(f uint64, s limiter.Slot) {
-		require.Equal(t, aShip.fingerprint, f)
-		slots = append(slots, s)
-	}))
-	require.Equal(t, aShip.slots, slots)
+	ship, err := readWhole(aShip.AppendRequest(nil))
+	require.NoError(t, err)
+	require.Equal(t, aShip, ship)
 
 	var claim claimCall
 	require.NoError(t, claim.readRequest(aClaim.AppendRequest(nil)))
@@ -150,7 +156,7 @@ func TestWireIsMsgpack(t *testing.T) {
 	require.Len(t, fields, takeFields)
 	var ship []any
 	require.NoError(t, msgpack.Unmarshal(aShip.AppendRequest(nil), &ship))
-	slot := ship[1].([]any)[0].([]any)
+	slot := ship[2].([]any)[0].([]any)
 	require.Len(t, slot, slotFields)
 	require.EqualValues(t, -4, slot[4])
 }
@@ -172,13 +178,10 @@ func FuzzWire(f *testing.F) {
 		}
 		var answer takeCall
 		_ = answer.ReadAnswer(b)
-		var ship shipCall
-		if readShip(b, func(fp uint64, s limiter.Slot) {
-			ship.fingerprint, ship.slots = fp, append(ship.slots, s)
-		}) == nil && len(ship.slots) > 0 {
-			var slots []limiter.Slot
-			require.NoError(t, readShip(ship.AppendRequest(nil), func(_ uint64, s limiter.Slot) { slots = append(slots, s) }))
-			require.Equal(t, ship.slots, slots)
+		if ship, err := readWhole(b); err == nil {
+			again, err := readWhole(ship.AppendRequest(nil))
+			require.NoError(t, err)
+			require.Equal(t, ship, again)
 		}
 		var claim claimCall
 		if claim.readRequest(b) == nil {
@@ -229,18 +232,15 @@ func FuzzShipAgainstLibrary(f *testing.F) {
 			Version: version, Expires: expires, Fill: fill}
 		var buf bytes.Buffer
 		e := msgpack.NewEncoder(&buf)
-		for _, err := range []error{e.EncodeArrayLen(2), e.EncodeUint(1), e.EncodeArrayLen(1), e.EncodeArrayLen(slotFields),
+		for _, err := range []error{e.EncodeArrayLen(3), e.EncodeUint(1), e.EncodeInt(2), e.EncodeArrayLen(1), e.EncodeArrayLen(slotFields),
 			e.EncodeUint(hi), e.EncodeUint(lo), e.EncodeUint(origin), e.EncodeInt(at), e.EncodeInt(int64(cur)), e.EncodeInt(int64(prev)),
 			e.EncodeUint(version), e.EncodeUint(uint64(expires)), e.EncodeUint(uint64(fill))} {
 			require.NoError(t, err)
 		}
-		n := 0
-		require.NoError(t, readShip(buf.Bytes(), func(_ uint64, s limiter.Slot) {
-			require.Equal(t, want, s)
-			n++
-		}))
-		require.Equal(t, 1, n)
-		byHand := shipCall{fingerprint: 1, slots: []limiter.Slot{want}}
+		byHand := shipCall{fingerprint: 1, now: 2, slots: []limiter.Slot{want}}
+		ship, err := readWhole(buf.Bytes())
+		require.NoError(t, err)
+		require.Equal(t, byHand, ship)
 		require.Equal(t, buf.Bytes(), byHand.AppendRequest(nil))
 	})
 }
