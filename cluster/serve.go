@@ -182,7 +182,7 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 		return false
 	}
 	if kind == kindGive {
-		return n.ledger.GiveHeld(c.id, c.lim, c.cost, n.clock.now())
+		return n.giveHeld(c)
 	}
 	got := n.leases.got.Load()
 	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost)

@@ -62,9 +62,9 @@ func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limi
 }
 
 // Give puts cost back into the budget of key under l, never more than was taken from
-// it in this window. Where it is not certain that a refund was lost on the way, it is
-// not repeated: a budget may stay smaller, never become larger. Its errors are those
-// of Take.
+// it in this window, and nothing if the window ends on the way. Where it is not
+// certain that a refund was lost, it is not repeated: a budget may stay smaller, never
+// become larger. Its errors are those of Take.
 func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64) error {
 	if err := limiter.Check(key, l, cost); err != nil {
 		return err
@@ -72,16 +72,32 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 	if err := n.usable(ctx); err != nil {
 		return err
 	}
-	id := n.hasher.ID(key, l)
-	if n.ledger.GiveHeld(id, l, cost, n.clock.at(n.awake())) {
+	id, now := n.hasher.ID(key, l), n.clock.at(n.awake())
+	if n.ledger.GiveHeld(id, l, cost, now) {
 		return nil
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
 	*c = takeCall{id: id, lim: l, cost: cost}
+	if l.Algorithm != limiter.TokenBucket {
+		c.start = limiter.WindowStart(id, &l, now)
+	}
 	_, err := n.takeRemote(ctx, kindGive, c)
 	n.near.forget(id)
 	return err
+}
+
+// giveHeld gives back what another node was asked to, if this one holds the partition.
+func (n *Node) giveHeld(c *takeCall) bool {
+	if now := n.clock.now(); !c.late(now) {
+		return n.ledger.GiveHeld(c.id, c.lim, c.cost, now)
+	}
+	return n.ledger.Held().Has(c.id.Partition())
+}
+
+// late says that the window of a give is over: what it would give back counts no more.
+func (c *takeCall) late(now int64) bool {
+	return c.start != 0 && limiter.WindowStart(c.id, &c.lim, now) != c.start
 }
 
 func (n *Node) usable(ctx context.Context) error {
@@ -347,7 +363,7 @@ func (r *round) isHolder(p *peer, part int) bool {
 // here decides if this node holds the partition.
 func (r *round) here() (limiter.Decision, bool) {
 	if r.kind == kindGive {
-		return limiter.Decision{}, r.n.ledger.GiveHeld(r.c.id, r.c.lim, r.c.cost, r.n.clock.now())
+		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
 	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
 }
@@ -357,7 +373,9 @@ func (r *round) here() (limiter.Decision, bool) {
 func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 	n, now := r.n, r.n.clock.now()
 	if r.kind == kindGive {
-		n.ledger.Give(r.c.id, r.c.lim, r.c.cost, now)
+		if !r.c.late(now) {
+			n.ledger.Give(r.c.id, r.c.lim, r.c.cost, now)
+		}
 		return limiter.Decision{}
 	}
 	if _, minority := r.v.share(n.mode(&r.c.lim)); minority {

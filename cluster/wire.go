@@ -47,12 +47,13 @@ type takeCall struct {
 	lim   limiter.Limit
 	cost  int64
 	flags uint8
+	start int64 // of the window that a give is for, in cluster time; 0 is any
 
 	outcome uint8
 	d       limiter.Decision
 }
 
-const takeFields = 7
+const takeFields = 8
 
 // AppendRequest encodes the question.
 func (c *takeCall) AppendRequest(b []byte) []byte {
@@ -63,7 +64,8 @@ func (c *takeCall) AppendRequest(b []byte) []byte {
 	b = transport.AppendInt(b, int64(c.lim.Window))
 	b = transport.AppendInt(b, c.lim.Burst)
 	b = transport.AppendUint(b, uint64(c.lim.Algorithm)|uint64(c.lim.Split)<<2|uint64(c.flags)<<4)
-	return transport.AppendInt(b, c.cost)
+	b = transport.AppendInt(b, c.cost)
+	return transport.AppendInt(b, c.start)
 }
 
 // readRequest decodes the question and checks it as Take checks its arguments.
@@ -74,7 +76,7 @@ func (c *takeCall) readRequest(body []byte) error {
 	c.lim.Quota, c.lim.Window, c.lim.Burst = r.Int(), time.Duration(r.Int()), r.Int()
 	bits := r.Uint()
 	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&3)
-	c.cost = r.Int()
+	c.cost, c.start = r.Int(), r.Int()
 	if err := finish(&r, n, takeFields); err != nil {
 		return err
 	}
