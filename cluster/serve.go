@@ -23,8 +23,9 @@ const passingMax = 2048 // requests being passed on at a time
 // session is what is known of the peer at the other end of a connection.
 type session struct {
 	hello
-	epoch int64    // the node's when the connection was made
-	call  takeCall // for reuse: the connection serves one request at a time
+	epoch  int64    // the node's when the connection was made
+	call   takeCall // for reuse: the connection serves one request at a time
+	missed bool     // slots were refused: the next "caught up" is not true
 }
 
 // Hello refuses nodes of another ring scheme.
@@ -71,8 +72,8 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	}
 	switch kind {
 	case kindShip, kindComplete, kindCaughtUp:
-		if p := n.view.Load().byName[from.name]; p == nil || p.origin != from.origin || !p.agreed.Load() {
-			return buf, true, errClocks // it stays due
+		if err := n.refuseSlots(kind, from); err != nil {
+			return buf, true, err // they stay due
 		}
 	}
 	switch kind {
@@ -87,7 +88,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 		return n.passOn(t, id, kind, *c, from.hello, buf)
 	case kindShip:
-		return buf, true, n.receiveShip(body, from.hello)
+		return buf, true, n.receiveShip(body, from)
 	case kindLeaving:
 		n.members.left(from.name, from.origin)
 		n.kick(n.changed)
@@ -113,7 +114,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		if err := n.sameTime(from.name, c.now); err != nil {
+		if err := n.sameTime(from, c.now); err != nil {
 			return buf, true, err
 		}
 		n.completed(&c, from.name)
@@ -313,29 +314,47 @@ const allRanks = 1<<ring.Ranks - 1
 // receiveShip joins copies. A sender with the same table has told everybody who
 // should know; otherwise what is news goes on from here, and the two compare what
 // they know of the members.
-func (n *Node) receiveShip(body []byte, from hello) error {
+func (n *Node) receiveShip(body []byte, from *session) error {
 	now, mask := n.clock.now(), uint8(0)
 	return readShip(body, func(fingerprint uint64, theirs int64) error {
 		if fingerprint != n.view.Load().table.Fingerprint() {
 			mask = allRanks
 			n.meetAt(from.addr)
 		}
-		return n.sameTime(from.name, theirs)
+		return n.sameTime(from, theirs)
 	}, func(s limiter.Slot) {
 		n.ledger.Merge(s, now, mask)
 	})
 }
 
+// refuseSlots refuses what says something of windows, from a sender of which it is not
+// certain that it has the same time. What was refused is sent again, after the sender
+// has learnt of it; a "caught up" that was sent before is refused as well.
+func (n *Node) refuseSlots(kind uint8, from *session) error {
+	p := n.view.Load().byName[from.name]
+	agreed := p != nil && p.origin == from.origin && p.agreed.Load()
+	switch {
+	case kind == kindCaughtUp && from.missed:
+		from.missed = false
+		return errClocks
+	case !agreed:
+		from.missed = kind != kindCaughtUp
+		return errClocks
+	}
+	return nil
+}
+
 // sameTime refuses slots of a sender whose clock has moved away from this node's since
 // the two agreed; which of the two jumped will soon be clear. A frame may have been on
 // its way for as long as a call may take.
-func (n *Node) sameTime(from string, theirs int64) error {
+func (n *Node) sameTime(from *session, theirs int64) error {
 	off := time.Duration(n.clock.now() - theirs)
 	if off > -stepOver && off < stepOver+shipTimeout {
 		return nil
 	}
-	if p := n.view.Load().byName[from]; p != nil {
+	if p := n.view.Load().byName[from.name]; p != nil {
 		p.agreed.Store(false)
 	}
+	from.missed = true
 	return errClocks
 }

@@ -99,13 +99,13 @@ func (b *batches) send(p *peer, c *shipCall) {
 	n := b.n
 	p.shipping.Add(1)
 	err := p.calls.Start(time.Now().Add(shipTimeout), kindShip, c, func(err error) {
-		p.shipping.Add(-1)
 		if err != nil {
 			n.failed(p, err)
 			n.dueAgain(c)
 		} else {
 			n.shipped.Add(int64(len(c.slots)))
 		}
+		p.shipping.Add(-1) // last: what is not on its way must be due
 		if n.shipAgain.Swap(false) || n.leaving.Load() {
 			n.kick(n.flush)
 		}
