@@ -83,13 +83,14 @@ func movesClock(s *schedule, events []event) bool {
 	return false
 }
 
+// skewed says whether the nodes' own clocks may differ from cluster time.
 func (s *schedule) skewed() bool {
 	for _, d := range s.skews {
 		if d != 0 {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(s.steps, func(x step) bool { return x.op == opJump })
 }
 
 // isFault says whether a step is more than a whole cluster should notice. A join and
