@@ -32,8 +32,9 @@ type near struct {
 
 // nearSet is the budgets that compete for some places.
 type nearSet struct {
-	mu   sync.Mutex
-	keys [nearWays]nearKey
+	mu     sync.Mutex
+	keys   [nearWays]nearKey
+	gaveAt time.Duration // when something was given back last: older calls may not know of it
 }
 
 // nearKey is what is remembered of one budget.
@@ -86,15 +87,19 @@ func (s *nearSet) place(id limiter.ID, age time.Duration) *nearKey {
 	return best
 }
 
-// take answers a take from memory, if it can. Where want is not 0, the caller must ask
-// the holder for a slice of that size, and tell answered.
+// take answers a take from memory, if it can; a look never, whoever looks wants to know.
+// Where want is not 0, the caller must ask the holder for a slice of that size, and tell
+// answered.
 func (t *near) take(id limiter.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, want int64) {
+	if cost == 0 {
+		return d, false, 0
+	}
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.find(id)
 	if k == nil {
-		if cost == 0 || l.Lease == limiter.LeaseOff {
+		if l.Lease == limiter.LeaseOff {
 			return d, false, 0
 		}
 		if k = s.place(id, age); k == nil {
@@ -102,14 +107,12 @@ func (t *near) take(id limiter.ID, l *limiter.Limit, cost int64, age time.Durati
 		}
 	}
 	k.usedAt = max(1, age)
-	if cost > 0 {
-		k.count(cost, age)
-		if d, ok, want = k.spend(l, cost, age); ok {
-			t.leased.Add(1)
-			return d, true, want
-		}
+	k.count(cost, age)
+	if d, ok, want = k.spend(l, cost, age); ok {
+		t.leased.Add(1)
+		return d, true, want
 	}
-	if k.deniedTo > age && max(cost, 1) >= k.deniedCost && k.deniedIn == serial && k.lim == *l {
+	if k.deniedTo > age && cost >= k.deniedCost && k.deniedIn == serial && k.lim == *l {
 		t.denied.Add(1)
 		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, want
 	}
@@ -134,12 +137,15 @@ func (k *nearKey) count(cost int64, age time.Duration) {
 // deny remembers a denial that the holder gave to a call begun at an age. What does
 // not depend on the holder alone, or leaves something, is not remembered.
 func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began time.Duration, serial uint32) {
-	if d.Allowed || d.Degraded || d.Remaining > 0 || d.RetryAfter <= 0 {
+	if cost == 0 || d.Allowed || d.Degraded || d.Remaining > 0 || d.RetryAfter <= 0 {
 		return
 	}
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if began <= s.gaveAt {
+		return
+	}
 	k := s.place(id, began)
 	if k == nil {
 		return
@@ -147,16 +153,17 @@ func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decis
 	if k.lim != *l && k.lease.left > 0 {
 		return // the lease is under another limit
 	}
-	k.lim, k.deniedCost, k.deniedIn = *l, max(cost, 1), serial
+	k.lim, k.deniedCost, k.deniedIn = *l, cost, serial
 	k.retryAt, k.resetAt = began+d.RetryAfter, began+d.ResetAfter
 	k.deniedTo = min(k.retryAt, began+denyMax)
 }
 
-// forget forgets a denial: something was given back.
-func (t *near) forget(id limiter.ID) {
+// forget forgets a denial: something was given back, by an age.
+func (t *near) forget(id limiter.ID, age time.Duration) {
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gaveAt = age
 	if k := s.find(id); k != nil {
 		k.deniedTo = 0
 	}

@@ -17,6 +17,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 	denied := limiter.Decision{RetryAfter: 10 * time.Minute, ResetAfter: 20 * time.Minute}
 	for name, c := range map[string]struct {
 		d      limiter.Decision
+		look   bool // 0 was denied, not 2
 		change func(n *near, l *limiter.Limit)
 		cost   int64
 		after  time.Duration
@@ -27,19 +28,24 @@ func TestDenialsAreRemembered(t *testing.T) {
 		"a larger cost":            {d: denied, cost: 3, want: true},
 		"a smaller cost":           {d: denied, cost: 1},
 		"a look":                   {d: denied, cost: 0},
+		"the denial of a look":     {d: denied, look: true, cost: 1},
 		"almost a second later":    {d: denied, cost: 2, after: denyMax - 1, want: true},
 		"a second later":           {d: denied, cost: 2, after: denyMax},
 		"when it can succeed":      {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond},
 		"just before":              {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond - 1, want: true},
 		"another view":             {d: denied, cost: 2, serial: 1},
 		"another quota":            {d: denied, cost: 2, change: func(_ *near, l *limiter.Limit) { l.Quota = 20 }},
-		"a refund":                 {d: denied, cost: 2, change: func(n *near, _ *limiter.Limit) { n.forget(id) }},
+		"a refund":                 {d: denied, cost: 2, change: func(n *near, _ *limiter.Limit) { n.forget(id, at) }},
 		"degraded":                 {d: limiter.Decision{RetryAfter: time.Hour, Degraded: true}, cost: 2},
 		"something remains":        {d: limiter.Decision{RetryAfter: time.Hour, Remaining: 1}, cost: 2},
 		"it was admitted, in fact": {d: limiter.Decision{Allowed: true}, cost: 2},
 	} {
 		n, asked := newNear(), l
-		n.deny(id, &l, 2, c.d, at, 0)
+		denied := int64(2)
+		if c.look {
+			denied = 0
+		}
+		n.deny(id, &l, denied, c.d, at, 0)
 		if c.change != nil {
 			c.change(n, &asked)
 		}
@@ -49,6 +55,28 @@ func TestDenialsAreRemembered(t *testing.T) {
 		if ok {
 			require.Equal(t, limiter.Decision{RetryAfter: c.d.RetryAfter - c.after, ResetAfter: max(0, c.d.ResetAfter-c.after)}, d, name)
 		}
+	}
+}
+
+// A look is never answered from memory, not even where the smallest cost was denied.
+func TestLooksAreNotRemembered(t *testing.T) {
+	n, id, l := newNear(), limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+	_, ok, _ := n.take(id, &l, 1, time.Second, 0)
+	require.True(t, ok)
+	_, ok, _ = n.take(id, &l, 0, time.Second, 0)
+	require.False(t, ok)
+}
+
+// A denial that was on its way while something was given back may not know of that.
+func TestDenialsOvertakenByARefund(t *testing.T) {
+	id, l := limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	for gave, want := range map[time.Duration]bool{0: true, time.Second - 1: true, time.Second: false, 2 * time.Second: false} {
+		n := newNear()
+		n.forget(id, gave)
+		n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+		_, ok, _ := n.take(id, &l, 1, 3*time.Second/2, 0)
+		require.Equal(t, want, ok, "given back at %v", gave)
 	}
 }
 

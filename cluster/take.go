@@ -17,9 +17,11 @@ var ErrClosed = errors.New("cluster: the node is closed")
 const pausedAfter = time.Second
 
 // Take takes cost from the budget that key has under l in the whole cluster, or says
-// why not and when. A cost of 0 looks and takes nothing. It answers within
-// CallTimeout and half as much again, whatever fails; an answer marked Degraded was
-// given without the budget's owner. It does not keep key.
+// why not and when. A cost of 0 looks and takes nothing, and is always answered by who
+// decides; a denial of more may be remembered here, for a second at most where another
+// node gives something back. It answers within CallTimeout and half as much again,
+// whatever fails; an answer marked Degraded was given without the budget's owner. It
+// does not keep key.
 //
 // The error is one of limiter.ErrKey, ErrLimit and ErrCost for arguments that cannot
 // be, ErrClosed, or the context's.
@@ -83,7 +85,7 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 		c.start = limiter.WindowStart(id, &l, now)
 	}
 	_, err := n.takeRemote(ctx, kindGive, c)
-	n.near.forget(id)
+	n.near.forget(id, n.clock.age())
 	return err
 }
 

@@ -72,7 +72,7 @@ func sequential(quota int64) porcupine.Model {
 			if out.window > s.number {
 				s = window{number: out.window}
 			}
-			if !out.allowed && out.remaining == 0 && s.empty > 0 && out.at-s.empty < remembered {
+			if in.cost > 0 && !out.allowed && out.remaining == 0 && s.empty > 0 && out.at-s.empty < remembered {
 				return true, s
 			}
 			allowed := s.taken+max(in.cost, 1) <= quota // a cost of 0 asks whether anything is left
