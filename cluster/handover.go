@@ -132,6 +132,9 @@ func (n *Node) pendingOf(part int) *pending {
 // the next step for what we hold and others own. Only the loop calls it.
 func (n *Node) handOver() {
 	v := n.view.Load()
+	if n.leaving.Load() {
+		n.tellLeaving(v)
+	}
 	n.claimPending(v)
 	n.resend(v)
 	leased := n.sweepLeases(v)
@@ -148,12 +151,13 @@ func (n *Node) handOver() {
 }
 
 // bounces says whether a partition would go back to the node that has just given it:
-// that one sees another ring, and one of the two will soon be wiser.
+// that one sees another ring, and one of the two will soon be wiser. Where this node
+// leaves it is the other one, and there is no time to lose.
 func (n *Node) bounces(v *view, part int, to string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.receipts[part]
-	return r.from == to && r.table == v.table && n.clock.age()-r.at < bounceAfter
+	return !n.leaving.Load() && r.from == to && r.table == v.table && n.clock.age()-r.at < bounceAfter
 }
 
 // cede gives a partition to its owner, once little enough is due.
@@ -224,20 +228,24 @@ func (n *Node) resend(v *view) {
 }
 
 // completed takes over a partition that its holder has handed to us.
-func (n *Node) completed(c *completeCall, from string) {
+func (n *Node) completed(c *completeCall, from string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.empty {
+		return errStopped // it stays with who tried, who will soon see that this node is gone
+	}
 	now := n.clock.now()
 	for _, s := range c.slots {
 		n.ledger.Merge(s, now, allRanks)
 	}
 	v := n.view.Load()
-	n.mu.Lock()
 	n.holdLocked(c.part)
 	n.orphaned[c.part].Store(0)
 	n.receipts[c.part] = receipt{from, v.table, n.clock.age()}
-	n.mu.Unlock()
 	if !v.owns(c.part) {
 		n.kick(n.flush) // and on to who owns it here
 	}
+	return nil
 }
 
 // claimPending asks the holders of what we wait for, and ends waits that are over.

@@ -41,6 +41,7 @@ func (m *members) see(name, addr string, mt meta, age time.Duration) {
 	}
 	x := &member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}
 	if old := m.byName[name]; old != nil && old.origin == mt.origin {
+		x.leaving = x.leaving || old.leaving // gossip may be behind, and nobody who leaves stays after all
 		if x.backAt = old.backAt; !old.live {
 			x.backAt = max(1, age)
 		}
@@ -92,15 +93,19 @@ func (m *members) restarted(name, addr string, origin limiter.Origin) bool {
 	return true
 }
 
-// left notes that a process announced its leave, heard before gossip told.
-func (m *members) left(name string, origin limiter.Origin) {
+// left notes that a process announced its leave, heard before gossip told. It returns
+// false if the process is not known.
+func (m *members) left(name string, origin limiter.Origin) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old := m.byName[name]; old != nil && old.origin == origin {
-		gone := *old
-		gone.leaving = true
-		m.byName[name] = &gone
+	old := m.byName[name]
+	if old == nil || old.origin != origin {
+		return false
 	}
+	gone := *old
+	gone.leaving = true
+	m.byName[name] = &gone
+	return true
 }
 
 // get is a member by its name, or nil. It must not be changed.

@@ -71,6 +71,7 @@ type Node struct {
 	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone; 0: it was not
 	blind      [limiter.Partitions]atomic.Bool  // and this node had no copies
 	unacked    map[int]*ceded
+	empty      bool            // this node has left and handed everything over: it takes nothing more
 	unjoined   map[string]bool // addresses whose failure to join is logged
 
 	forwarded, failovers, degraded, shipped atomic.Int64
@@ -190,26 +191,27 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
 	n.kick(n.changed)
-	for _, p := range n.view.Load().all { // directly, and by gossip to all others
-		p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(error) {})
+	n.list.UpdateNode(leaveTimeout) // tellLeaving is quicker; that nobody hears it is no reason to stay
+	err := n.drain(ctx, false)
+	if err == nil {
+		select { // late requests are passed on meanwhile, and so is what others still hand over
+		case <-time.After(leaveNews):
+		case <-ctx.Done():
+		}
+		err = n.drain(ctx, true)
 	}
-	n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
-	err := n.drain(ctx)
 	n.list.Leave(leaveTimeout)
-	select { // late requests are passed on meanwhile
-	case <-time.After(leaveNews):
-	case <-ctx.Done():
-	}
 	return err
 }
 
-// drain waits until the others have everything.
-func (n *Node) drain(ctx context.Context) error {
+// drain waits until the others have everything. The last time, in the instant in which
+// that is so, this node ceases to take anything over.
+func (n *Node) drain(ctx context.Context, last bool) error {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if v := n.view.Load(); v.self < 0 && n.drained() || len(v.table.Members()) == 1 && v.self == 0 {
-			return nil // or nobody stays to whom it could go
+		if n.drained(last) {
+			return nil
 		}
 		n.kick(n.flush)
 		select {

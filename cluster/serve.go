@@ -90,7 +90,9 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	case kindShip:
 		return buf, true, n.receiveShip(body, from)
 	case kindLeaving:
-		n.members.left(from.name, from.origin)
+		if !n.members.left(from.name, from.origin) {
+			return buf, true, errStarting // it is not known yet: it will say so again
+		}
 		n.kick(n.changed)
 		return buf, true, nil
 	case kindCaughtUp:
@@ -117,8 +119,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := n.sameTime(from, c.now); err != nil {
 			return buf, true, err
 		}
-		n.completed(&c, from.name)
-		return buf, true, nil
+		return buf, true, n.completed(&c, from.name)
 	case kindLease:
 		var c leaseCall
 		if err := c.readRequest(body); err != nil {

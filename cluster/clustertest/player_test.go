@@ -44,6 +44,16 @@ type clusterLab struct{ *Cluster }
 
 func (c clusterLab) taker(i int) taker { return c.Node(i) }
 
+// Leave checks that a node which says that it has handed everything over holds nothing.
+func (c clusterLab) Leave(i int) error {
+	n := c.Node(i)
+	err := c.Cluster.Leave(i)
+	if s := n.Stats(); err == nil && s.Live > 1 && s.Holding > 0 {
+		c.t.Errorf("node %d has left, and %d partitions with it", i, s.Holding)
+	}
+	return err
+}
+
 func (c clusterLab) wires(latency time.Duration, loss float64) {
 	c.Net.Set(func(o *simnet.Options) { o.Latency, o.Loss = latency, loss })
 }

@@ -1,0 +1,32 @@
+package clustertest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+)
+
+// A node leaves right after another one came back, which has not heard of it and hands
+// partitions over to it: none of them ends with it.
+func TestLeaverKeepsNothing(t *testing.T) {
+	for after := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			after := time.Duration(after) * time.Millisecond
+			c := New(t, 5, Options{Network: simnet.Options{Latency: time.Millisecond}})
+			for back := range 5 {
+				require.NoError(t, c.Leave(back))
+				c.Restart(back)
+				time.Sleep(after)
+				leaver := c.Node((back + 4) % 5)
+				require.NoError(t, c.Leave((back+4)%5))
+				require.Zero(t, leaver.Stats().Holding, "%v after node %d came back", after, back)
+				c.Restart((back + 4) % 5)
+				c.Settle()
+			}
+		})
+	}
+}
