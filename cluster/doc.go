@@ -14,16 +14,18 @@
 // # Where to look
 //
 //	who is there?                     gossip.go, members.go, view.go
-//	who decides?                      take.go, serve.go, handover.go
+//	who decides?                      take.go, then round.go; for a peer, answer.go
+//	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)
 //	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
-//	what may a side of a split admit? view.go (share), take.go (forcedShare)
+//	what may a side of a split admit? view.go (share), round.go (forcedShare)
 //	what time is it?                  clock.go, sync.go
-//	what is on the wire?              wire.go, leasewire.go, peer.go (hello), gossip.go (meta)
+//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), gossip.go (meta)
+//	what may a peer ask?              serve.go
 //	one port for all of it            port.go, network.go
-//	when does a node start and end?   node.go
+//	when does a node start and end?   node.go, leave.go
 //	what does it do by itself?        loop.go
 //
 // # One holder

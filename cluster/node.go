@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -86,11 +85,7 @@ type Node struct {
 	once   sync.Once
 }
 
-const (
-	leaveMax   = 10 * time.Second       // for a Leave whose context has no deadline
-	leaveNews  = 300 * time.Millisecond // for the last gossip to spread
-	claimQueue = 64
-)
+const claimQueue = 64 // claims that wait for the loop
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
 // when none of the addresses in Join answered: then the node is alone, serves, and
@@ -176,52 +171,6 @@ func (n *Node) transportConfig() transport.Config {
 	return c
 }
 
-// Leave hands everything over and leaves the cluster: no count is lost, and nobody
-// waits for this node. It stops when ctx ends, or after ten seconds, and then tells
-// that something was left behind. The node is closed afterwards.
-func (n *Node) Leave(ctx context.Context) error {
-	defer n.Close()
-	if n.closed.Load() {
-		return ErrClosed
-	}
-	ctx, cancel := context.WithTimeout(ctx, leaveMax)
-	defer cancel()
-	if n.leaving.Swap(true) {
-		return errors.New("cluster: the node is leaving already")
-	}
-	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
-	n.kick(n.changed)
-	n.list.UpdateNode(leaveTimeout) // tellLeaving is quicker; that nobody hears it is no reason to stay
-	err := n.drain(ctx, false)
-	if err == nil {
-		select { // late requests are passed on meanwhile, and so is what others still hand over
-		case <-time.After(leaveNews):
-		case <-ctx.Done():
-		}
-		err = n.drain(ctx, true)
-	}
-	n.list.Leave(leaveTimeout)
-	return err
-}
-
-// drain waits until the others have everything. The last time, in the instant in which
-// that is so, this node ceases to take anything over.
-func (n *Node) drain(ctx context.Context, last bool) error {
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	for {
-		if n.drained(last) {
-			return nil
-		}
-		n.kick(n.flush)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return fmt.Errorf("cluster: left before everything was handed over: %w", ctx.Err())
-		}
-	}
-}
-
 // Close ends the node as a crash would: nothing is handed over. It waits for the
 // node's goroutines.
 func (n *Node) Close() {
@@ -270,41 +219,3 @@ func (n *Node) Name() string { return n.cfg.Name }
 
 // Addr is the address that the node tells the others, "ip:port".
 func (n *Node) Addr() string { return n.addr.String() }
-
-// Stats is a reading of a node's counters. Counts are since the start.
-type Stats struct {
-	limiter.Stats
-	Live        int           // members that this node sees, itself among them
-	Known       int           // and those that vanished not long ago, or ExpectedNodes
-	Unreachable int           // members that it sees and that do not answer it
-	Holding     int           // partitions that this node decides for
-	Pending     int           // partitions that it owns and another still decides for
-	Forwarded   int64         // takes that began here and were another node's to decide
-	Failovers   int64         // decided here although another node should have
-	Degraded    int64         // of those, without copies, or denied for want of a quorum
-	Shipped     int64         // copies acknowledged by others
-	Remembered  int64         // denied here because the owner had denied a moment ago
-	Leased      int64         // admitted here from a lease
-	LeasedOut   int           // budgets of which other nodes lease a part
-	Behind      time.Duration // how long something has been waiting to be shipped
-	ClockOffset time.Duration // cluster time less this node's wall clock
-}
-
-// Stats reads the counters.
-func (n *Node) Stats() Stats {
-	v := n.view.Load()
-	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
-		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
-		Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
-		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.now() - n.clock.wallNow().UnixNano())}
-	s.Holding = n.ledger.Held().Len()
-	for _, p := range v.all {
-		if p.down.Load() {
-			s.Unreachable++
-		}
-	}
-	if b := n.behind.Load(); b != 0 {
-		s.Behind = n.clock.age() - time.Duration(b)
-	}
-	return s
-}

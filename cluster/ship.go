@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"slices"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -145,36 +144,5 @@ const askCaughtUp = 250 * time.Millisecond // before a peer is asked again
 func (n *Node) dueAgain(c *shipCall) {
 	for _, s := range c.slots {
 		n.ledger.Due(s.ID, s.Origin, allRanks) // ranks may mean others by now
-	}
-}
-
-// drained says whether nothing is on its way, due, or held for others; or nobody stays
-// to whom it could go. The last time, this node takes nothing over from then on.
-func (n *Node) drained(last bool) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	v := n.view.Load()
-	alone := len(v.table.Members()) == 1 && v.self == 0
-	shipping := slices.ContainsFunc(v.all, func(p *peer) bool { return p.shipping.Load() > 0 }) // first: what is not is due
-	if !alone && (v.self >= 0 || shipping || len(n.unacked) > 0 || n.ledger.Held().Len() > 0 || n.ledger.HasDue().Len() > 0) {
-		return false
-	}
-	n.empty = n.empty || last
-	return true
-}
-
-// tellLeaving tells each peer that this node leaves, directly: gossip takes its time, and
-// who has not heard may still hand something over. Only the loop calls it.
-func (n *Node) tellLeaving(v *view) {
-	for _, p := range v.all {
-		if p.toldLeave.Swap(true) {
-			continue
-		}
-		err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(err error) {
-			p.toldLeave.Store(err == nil) // or again
-		})
-		if err != nil {
-			p.toldLeave.Store(false)
-		}
 	}
 }

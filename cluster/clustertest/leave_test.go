@@ -7,7 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/limiter"
 )
 
 // A node leaves right after another one came back, which has not heard of it and hands
@@ -29,4 +31,22 @@ func TestLeaverKeepsNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever asks a node to leave twice does not keep it from handing over.
+func TestLeaveTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, 3, Options{})
+		l := limiter.Per(10, 24*time.Hour)
+		spendAll(t, c, l, 4, 4)
+		leaver, first := c.Node(2), make(chan error)
+		go func() { first <- leaver.Leave(t.Context()) }()
+		synctest.Wait()
+		require.ErrorContains(t, leaver.Leave(t.Context()), "leaving already")
+		require.NoError(t, <-first)
+		require.Zero(t, leaver.Stats().Holding)
+		require.ErrorIs(t, c.Leave(2), cluster.ErrClosed)
+		c.Settle()
+		spendAll(t, c, l, 30, 6)
+	})
 }

@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/transport"
+)
+
+// How a node answers takes that peers send it: at once where it holds the partition, else
+// from a goroutine that passes them on, or decides where nobody else can.
+
+// serveHeld answers where this node holds the partition, and need not call anything
+// back first.
+func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
+	if !n.settled.Load() {
+		return false
+	}
+	if kind == kindGive {
+		return n.giveHeld(c)
+	}
+	got := n.leases.got.Load()
+	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost)
+	return ok && (c.d.Allowed || c.d.Degraded || !n.leases.denied(c.id, got))
+}
+
+// passOn answers later, from a goroutine of its own.
+func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from hello, buf []byte) ([]byte, bool, error) {
+	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
+		defer n.passing.Add(-1)
+		n.answerFor(kind, &c, from)
+		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
+	})
+	if !ok {
+		n.passing.Add(-1)
+		return buf, true, errTooMany
+	}
+	return buf, false, nil
+}
+
+// answerFor finds an answer to a request for a partition that is not held here. One
+// that was passed on already is not passed on again.
+func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
+	select {
+	case <-n.started:
+	case <-n.ctx.Done():
+		c.outcome = unreachable
+		return
+	}
+	part, flags := c.id.Partition(), c.flags
+	timeout := n.cfg.CallTimeout / callOverhead
+	if flags&flagFailover != 0 {
+		timeout /= time.Duration(2 * n.cfg.Replicas) // the asker has waited once already
+	}
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout), told: flags&flagFailover != 0}
+	for {
+		r.v = n.view.Load()
+		if flags&flagPassed != 0 {
+			n.answerPassed(&r, part)
+			return
+		}
+		if n.answerHere(&r, part, from, timeout) {
+			return
+		}
+		if !r.again() {
+			break
+		}
+	}
+	d, ok := r.here()
+	if !ok && flags&flagFailover != 0 && n.succeeds(r.v, part) {
+		holder, _ := n.holder(r.v, part)
+		if ok, _ := r.askOthers(holder, flagFailover); ok {
+			return // the holder lives, but neither the asker nor we reach it
+		}
+	}
+	coming := n.pendingOf(part) != nil && c.outcome == notHolder
+	if !ok && !coming && (r.v.owns(part) || n.succeeds(r.v, part)) {
+		d, ok = r.decide(n.forcedShare(r.v, &c.lim, false), false), true
+	}
+	switch c.d = d; {
+	case ok:
+		c.outcome = decided
+	case !coming:
+		c.outcome = unreachable
+	}
+}
+
+// answerHere passes a request on to the partition's holder, or says that the asker is
+// it. Not ok means that this node may have to decide, perhaps after a hand-over.
+func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration) (ok bool) {
+	if r.c.d, ok = r.here(); ok {
+		r.c.outcome = decided
+		return true
+	}
+	holder, _ := n.holder(r.v, part)
+	switch {
+	case r.v.ownerName(part) == from.name && n.cededTo(part) == from.name:
+		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
+		return true
+	case holder == nil:
+		r.c.outcome = unreachable
+		return false
+	case holder.name != from.name:
+	case n.pendingOf(part) != nil:
+		r.c.outcome = notHolder // nor is the asker: somebody else still has it
+		return false
+	case holder.origin == from.origin:
+		// Each takes the other for the holder. Told so, the asker will find that it is;
+		// or else its "complete" is late, and only if it does not come must we decide.
+		r.c.outcome = notHolder
+		return r.told
+	default: // the asker is a new process
+		r.c.outcome = decided
+		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
+		return true
+	}
+	ok, _ = r.ask(holder, flagPassed, timeout)
+	return ok
+}
+
+// answerPassed answers where the request has landed: if the partition is on its way
+// here, when it has come; not at all if it is another's.
+func (n *Node) answerPassed(r *round, part int) {
+	if w := n.pendingOf(part); w != nil {
+		w.await(n.ctx, r.end)
+	}
+	d, ok := r.here()
+	if !ok && r.v.owns(part) && n.pendingOf(part) == nil {
+		d, ok = r.decide(n.forcedShare(r.v, &r.c.lim, false), false), true
+	}
+	if r.c.outcome, r.c.d = decided, d; !ok {
+		r.c.outcome = notHolder
+	}
+}
+
+// succeeds says whether this node has copies of a partition.
+func (n *Node) succeeds(v *view, part int) bool {
+	for rank := 1; rank <= n.cfg.Replicas; rank++ {
+		if _, mine := v.holderPeer(part, rank); mine {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// How a node leaves: it tells all others, stops owning, hands over what it holds, waits
+// until that has arrived, and passes late requests on meanwhile.
+
+const (
+	leaveMax  = 10 * time.Second       // for a Leave whose context has no deadline
+	leaveNews = 300 * time.Millisecond // for late requests, and for late news of the leave
+)
+
+// Leave hands everything over and leaves the cluster: no count is lost, and nobody
+// waits for this node. It stops when ctx ends, or after ten seconds, and then tells
+// that something was left behind. The node is closed afterwards. While it leaves, another
+// Leave returns an error and changes nothing.
+func (n *Node) Leave(ctx context.Context) error {
+	if n.closed.Load() {
+		return ErrClosed
+	}
+	if n.leaving.Swap(true) {
+		return errors.New("cluster: the node is leaving already")
+	}
+	defer n.Close()
+	ctx, cancel := context.WithTimeout(ctx, leaveMax)
+	defer cancel()
+	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
+	n.kick(n.changed)
+	n.list.UpdateNode(leaveTimeout) // tellLeaving is quicker; that nobody hears it is no reason to stay
+	err := n.drain(ctx, false)
+	if err == nil {
+		select { // late requests are passed on meanwhile, and so is what others still hand over
+		case <-time.After(leaveNews):
+		case <-ctx.Done():
+		}
+		err = n.drain(ctx, true)
+	}
+	n.list.Leave(leaveTimeout)
+	return err
+}
+
+// drain waits until the others have everything. The last time, in the instant in which
+// that is so, this node ceases to take anything over.
+func (n *Node) drain(ctx context.Context, last bool) error {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if n.drained(last) {
+			return nil
+		}
+		n.kick(n.flush)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("cluster: left before everything was handed over: %w", ctx.Err())
+		}
+	}
+}
+
+// drained says whether nothing is on its way, due, or held for others; or nobody stays
+// to whom it could go. The last time, this node takes nothing over from then on.
+func (n *Node) drained(last bool) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v := n.view.Load()
+	alone := len(v.table.Members()) == 1 && v.self == 0
+	shipping := slices.ContainsFunc(v.all, func(p *peer) bool { return p.shipping.Load() > 0 }) // first: what is not is due
+	if !alone && (v.self >= 0 || shipping || len(n.unacked) > 0 || n.ledger.Held().Len() > 0 || n.ledger.HasDue().Len() > 0) {
+		return false
+	}
+	n.empty = n.empty || last
+	return true
+}
+
+// tellLeaving tells each peer that this node leaves, directly: gossip takes its time, and
+// who has not heard may still hand something over. Only the loop calls it.
+func (n *Node) tellLeaving(v *view) {
+	for _, p := range v.all {
+		if p.toldLeave.Swap(true) {
+			continue
+		}
+		err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(err error) {
+			p.toldLeave.Store(err == nil) // or again
+		})
+		if err != nil {
+			p.toldLeave.Store(false)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Stats is a reading of a node's counters. Counts are since the start.
+type Stats struct {
+	limiter.Stats
+	Live        int           // members that this node sees, itself among them
+	Known       int           // and those that vanished not long ago, or ExpectedNodes
+	Unreachable int           // members that it sees and that do not answer it
+	Holding     int           // partitions that this node decides for
+	Pending     int           // partitions that it owns and another still decides for
+	Forwarded   int64         // takes that began here and were another node's to decide
+	Failovers   int64         // decided here although another node should have
+	Degraded    int64         // of those, without copies, or denied for want of a quorum
+	Shipped     int64         // copies acknowledged by others
+	Remembered  int64         // denied here because the owner had denied a moment ago
+	Leased      int64         // admitted here from a lease
+	LeasedOut   int           // budgets of which other nodes lease a part
+	Behind      time.Duration // how long something has been waiting to be shipped
+	ClockOffset time.Duration // cluster time less this node's wall clock
+}
+
+// Stats reads the counters.
+func (n *Node) Stats() Stats {
+	v := n.view.Load()
+	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
+		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
+		Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
+		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.now() - n.clock.wallNow().UnixNano())}
+	s.Holding = n.ledger.Held().Len()
+	for _, p := range v.all {
+		if p.down.Load() {
+			s.Unreachable++
+		}
+	}
+	if b := n.behind.Load(); b != 0 {
+		s.Behind = n.clock.age() - time.Duration(b)
+	}
+	return s
+}
