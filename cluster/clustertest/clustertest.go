@@ -192,6 +192,7 @@ func (c *Cluster) Restart(i int) {
 // that no node had before.
 func (c *Cluster) Move(i int) {
 	c.t.Helper()
+	c.hosts[i].Kill() // its machine is still up if the node left
 	c.moved++
 	c.hosts[i] = c.Net.Host(name(i), fmt.Sprintf("127.2.%d.%d", c.moved/250, c.moved%250+1))
 	c.start(i)

@@ -49,6 +49,7 @@ func generate(seed uint64) *schedule {
 	for range 2 + g.IntN(2) {
 		g.round()
 	}
+	g.move()
 	return s
 }
 
@@ -80,6 +81,14 @@ func (g *generator) lease() {
 }
 
 const busyFactor = 8
+
+// move chooses who comes back at another address, by numbers of its own.
+func (g *generator) move() {
+	r := rand.New(rand.NewPCG(g.s.seed, 3))
+	for i := range g.s.steps {
+		g.s.steps[i].moved = g.s.steps[i].op == opRestart && r.IntN(5) == 0
+	}
+}
 
 func (g *generator) do(s step) { g.s.steps = append(g.s.steps, s) }
 

@@ -63,6 +63,8 @@ func (m *imitation) Restart(i int) {
 	m.down = false
 }
 
+func (m *imitation) Move(i int) { m.Restart(i) }
+
 func (m *imitation) Kill(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -21,6 +21,7 @@ type lab interface {
 	Kill(i int)
 	Crash(i int)
 	Restart(i int)
+	Move(i int)
 	Leave(i int) error
 	Add() int
 	Pause(i int)
@@ -123,7 +124,11 @@ func (p *player) do(s step) {
 		p.stopped(s.node)
 		p.lab.Leave(s.node)
 	case opRestart:
-		p.lab.Restart(s.node)
+		if s.moved {
+			p.lab.Move(s.node)
+		} else {
+			p.lab.Restart(s.node)
+		}
 		p.started(s.node)
 	case opJoin:
 		p.skew = append(p.skew, 0)
@@ -210,15 +215,18 @@ func (p *player) traffic(l load) {
 	}
 }
 
-// request makes one take, and gives a few of those that were admitted back.
+// request makes one take or look, and gives a few of those that were admitted back.
 func (p *player) request(r *rand.Rand, i int, t taker, at step) {
 	b, cost := r.IntN(len(p.s.budgets)), int64(1)
-	if r.IntN(5) == 0 {
+	switch r.IntN(20) {
+	case 0, 1, 2, 3:
 		cost = 1 + r.Int64N(3) // every quota is at least 3
+	case 4:
+		cost = 0
 	}
 	x := p.ask(&take{node: i, budget: b, cost: cost, at: at}, t)
 	fixed := p.s.budgets[b].lim.Algorithm == limiter.FixedWindow
-	if x.err != nil || !x.d.Allowed || r.IntN(16) > 0 || !fixed || x.d.ResetAfter < time.Second || !p.isLive(i, t) {
+	if x.err != nil || !x.d.Allowed || cost == 0 || r.IntN(16) > 0 || !fixed || x.d.ResetAfter < time.Second || !p.isLive(i, t) {
 		return
 	}
 	g := &take{node: i, budget: b, cost: cost, from: time.Now(), d: x.d, at: at}

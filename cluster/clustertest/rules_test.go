@@ -59,7 +59,7 @@ func (o *oracle) spent(w *window, x *take) (least, most int64) {
 			least -= g.cost
 		}
 		heard := g.to
-		if g.node != x.node && !x.d.Allowed && x.look == 0 {
+		if g.node != x.node && !x.d.Allowed && x.cost > 0 {
 			heard = g.to.Add(denyMax) // a denial may be remembered where nobody gave anything back
 		}
 		if heard.Before(x.from) && o.certain(g) && o.peaceful(g) {

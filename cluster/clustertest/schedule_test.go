@@ -63,6 +63,7 @@ type step struct {
 	op    op
 	node  int
 	other int     // the far end of a cut
+	moved bool    // it restarts at another address
 	sides [][]int // of a split
 	by    time.Duration
 	loss  float64
@@ -89,6 +90,9 @@ func (s step) String() string {
 		text += fmt.Sprintf(" %d → %d", s.node, s.other)
 	case opKill, opCrash, opRestart, opLeave, opPause, opResume:
 		text += fmt.Sprint(" ", s.node)
+		if s.moved {
+			text += " elsewhere"
+		}
 	case opJump:
 		text += fmt.Sprintf(" %d by %v", s.node, s.by)
 	case opWires:
