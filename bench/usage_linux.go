@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usage is what a process has used so far.
@@ -47,6 +49,15 @@ func usageOf(pid int) (usage, error) {
 	}
 	u.RSS, err = rssOf(pid)
 	return u, err
+}
+
+// threadCPU is how long the calling thread was on a core.
+func threadCPU() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
 }
 
 func rssOf(pid int) (int64, error) {

@@ -18,3 +18,5 @@ var errNoUsage = errors.New("CPU and memory of a process are read from /proc, wh
 
 func usageOfSelf() (usage, error) { return usage{}, nil }
 func usageOf(int) (usage, error)  { return usage{}, errNoUsage }
+
+func threadCPU() time.Duration { return 0 }
