@@ -74,7 +74,7 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	}
 	coming := n.pendingOf(part) != nil && c.outcome == notHolder
 	if !ok && !coming && (r.v.owns(part) || n.succeeds(r.v, part)) {
-		d, ok = r.decide(n.forcedShare(r.v, &c.lim, false), false), true
+		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
 	}
 	switch c.d = d; {
 	case ok:
@@ -93,9 +93,6 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 	}
 	holder, _ := n.holder(r.v, part)
 	switch {
-	case r.v.ownerName(part) == from.name && n.cededTo(part) == from.name:
-		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
-		return true
 	case holder == nil:
 		r.c.outcome = unreachable
 		return false
@@ -103,15 +100,21 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 	case n.pendingOf(part) != nil:
 		r.c.outcome = notHolder // nor is the asker: somebody else still has it
 		return false
-	case holder.origin == from.origin:
+	case holder.origin != from.origin: // the asker is a new process, which knows nothing yet
+		if r.c.outcome = unreachable; !n.succeeds(r.v, part) {
+			return false
+		}
+		r.c.outcome = decided
+		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
+		return true
+	case n.cededTo(part) == from.name:
+		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
+		return true
+	default:
 		// Each takes the other for the holder. Told so, the asker will find that it is;
 		// or else its "complete" is late, and only if it does not come must we decide.
 		r.c.outcome = notHolder
 		return r.told
-	default: // the asker is a new process
-		r.c.outcome = decided
-		r.c.d = r.decide(n.forcedShare(r.v, &r.c.lim, false), false)
-		return true
 	}
 	ok, _ = r.ask(holder, flagPassed, timeout)
 	return ok
@@ -125,7 +128,7 @@ func (n *Node) answerPassed(r *round, part int) {
 	}
 	d, ok := r.here()
 	if !ok && r.v.owns(part) && n.pendingOf(part) == nil {
-		d, ok = r.decide(n.forcedShare(r.v, &r.c.lim, false), false), true
+		d, ok = r.decideAs(false), true
 	}
 	if r.c.outcome, r.c.d = decided, d; !ok {
 		r.c.outcome = notHolder

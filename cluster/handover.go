@@ -65,13 +65,13 @@ func (n *Node) transfer(old, v *view) {
 		case held:
 		case w != nil:
 			if v.byName[w.from] == nil {
+				n.blind[part].Store(n.knowsNothing(v, part))
 				n.holdLocked(part)
 			}
 		default:
 			from := n.holderBefore(old, v, part)
 			if v.byName[from] == nil {
-				i := old.table.Holder(part, 1)
-				n.blind[part].Store(n.settled.Load() && (i < 0 || i != old.self))
+				n.blind[part].Store(n.settled.Load() && n.knowsNothing(v, part))
 				n.holdLocked(part)
 				break
 			}

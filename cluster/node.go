@@ -42,6 +42,9 @@ type Node struct {
 	members members
 	view    atomic.Pointer[view]
 
+	// informed is the last table by which all others have sent what is due to this node.
+	informed atomic.Pointer[ring.Table]
+
 	changed chan struct{} // the members changed
 	flush   chan struct{} // there is something to hand over or to ship
 	steps   chan struct{} // the clock must step

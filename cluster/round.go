@@ -34,8 +34,8 @@ func (r *round) finish() (limiter.Decision, error) {
 			return d, err
 		}
 		if !r.again() {
-			alone := !r.v.owns(c.id.Partition())
-			return r.decide(n.forcedShare(r.v, &c.lim, alone), alone), r.ctx.Err()
+			part := c.id.Partition()
+			return r.decideAs(!r.v.owns(part) || n.knowsNothing(r.v, part)), r.ctx.Err()
 		}
 	}
 }
@@ -65,7 +65,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		}
 	}
 	if v.owns(part) {
-		return r.decide(n.forcedShare(v, &c.lim, false), false), true, nil
+		return r.decideAs(n.knowsNothing(v, part)), true, nil
 	}
 	for rank := 1; rank <= n.cfg.Replicas; rank++ {
 		next, mine := v.holderPeer(part, rank)
@@ -73,7 +73,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 			if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
 				return c.d, ok, err
 			}
-			return r.decide(n.forcedShare(v, &c.lim, false), false), true, nil
+			return r.decideAs(n.knowsNothing(v, part)), true, nil
 		}
 		if next == nil || next == holder {
 			continue
@@ -128,6 +128,25 @@ func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share 
 		return one
 	}
 	return s
+}
+
+// knowsNothing says whether this node may have no copies of a partition: the others have
+// not sent yet what is due by this view's table, and by the last one of which they have,
+// nothing of that partition was.
+func (n *Node) knowsNothing(v *view, part int) bool {
+	if v.caught {
+		return false
+	}
+	t := n.informed.Load()
+	if t == nil {
+		return true
+	}
+	for rank := range n.cfg.Replicas + 1 {
+		if i := t.Holder(part, rank); i >= 0 && t.Members()[i] == n.cfg.Name {
+			return false
+		}
+	}
+	return true
 }
 
 // round is one request on its way from node to node.
@@ -208,6 +227,11 @@ func (r *round) here() (limiter.Decision, bool) {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
 	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
+}
+
+// decideAs decides with copies, or alone.
+func (r *round) decideAs(alone bool) limiter.Decision {
+	return r.decide(r.n.forcedShare(r.v, &r.c.lim, alone), alone)
 }
 
 // decide decides here although another node should. What it admits is counted in

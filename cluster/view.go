@@ -190,6 +190,9 @@ func (n *Node) moveTo(v *view) {
 		n.ledger.SetHolders(part, mask, due, n.clock.now())
 	}
 	v.serial = old.serial + 1
+	if v.caught {
+		n.informed.Store(v.table)
+	}
 	n.view.Store(v)
 	n.transfer(old, v)
 	n.settled.Store(true)

@@ -45,3 +45,41 @@ func TestTwoJoinsForgetNothing(t *testing.T) {
 		})
 	}
 }
+
+// A holder dies while a node joins that is to take over from it. What that one decides
+// before it has been told what was spent is no more than its share, and says so.
+func TestHolderDiesWhileANodeJoins(t *testing.T) {
+	for _, after := range []time.Duration{0, 500 * time.Microsecond, 2 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 3, Options{})
+			l := limiter.Per(10, 24*time.Hour)
+			const many = 100
+			for k := range many {
+				require.Equal(t, 10, spend(t, c, fmt.Sprint(k), l, 10))
+			}
+			time.Sleep(200 * time.Millisecond) // a flush
+			joiner := c.Add()
+			time.Sleep(after)
+			c.Kill(1)
+			for round := range 3 {
+				for k := range many {
+					sum := 0
+					for range 10 {
+						d, err := c.Node(joiner).Take(t.Context(), fmt.Sprint(k), l, 1)
+						require.NoError(t, err)
+						if d.Allowed {
+							require.True(t, d.Degraded, "key %d, killed %v after the join, round %d: %+v", k, after, round, d)
+							sum++
+						}
+					}
+					require.LessOrEqual(t, sum, 10/4, "key %d, killed %v after the join, round %d", k, after, round)
+				}
+				time.Sleep(3 * time.Second)
+			}
+			c.Settle()
+			for k := range many {
+				require.Zero(t, spend(t, c, fmt.Sprint(k), l, 10))
+			}
+		})
+	}
+}
