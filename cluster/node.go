@@ -153,6 +153,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.list, err = memberlist.Create(gc); err != nil {
 		return fmt.Errorf("cluster: gossip: %w", err)
 	}
+	n.port.listen()
 	n.joinMissing(ctx)
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()

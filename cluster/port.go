@@ -25,6 +25,7 @@ type port struct {
 	packets chan *memberlist.Packet
 	streams chan net.Conn
 	judging chan struct{} // one token per stream that has not said what it is
+	gossips chan struct{} // closed when gossip may come in: see listen
 
 	ctx    context.Context // ends with the port
 	cancel context.CancelFunc
@@ -50,12 +51,18 @@ func openPort(ctx context.Context, nw Network, addr string, calls func(net.Conn)
 	}
 	p := &port{network: nw, ln: ln, pc: pc, calls: calls,
 		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn),
-		judging: make(chan struct{}, judgingMax), young: map[net.Conn]struct{}{}}
+		judging: make(chan struct{}, judgingMax), gossips: make(chan struct{}), young: map[net.Conn]struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
 	p.wg.Go(p.receive)
 	return p, nil
 }
+
+// listen lets gossip in. Before memberlist has said to itself that it lives, it must hear
+// nothing: news of the process that had its name a moment ago would become its own state,
+// metadata included, and it would tell the others so for as long as it lives. Packets get
+// lost until then, and streams wait.
+func (p *port) listen() { close(p.gossips) }
 
 // addr is the address that was bound.
 func (p *port) addr() netip.AddrPort { return p.ln.Addr().(*net.TCPAddr).AddrPort() }
@@ -104,6 +111,12 @@ func (p *port) judge(c net.Conn) {
 		p.calls(u)
 	case gossipMark:
 		select {
+		case <-p.gossips:
+		case <-p.ctx.Done():
+			c.Close()
+			return
+		}
+		select {
 		case p.streams <- u:
 		case <-p.ctx.Done():
 			c.Close()
@@ -133,6 +146,11 @@ func (p *port) receive() {
 				return
 			}
 			continue // an ICMP error of an earlier packet, for example
+		}
+		select {
+		case <-p.gossips:
+		default:
+			continue
 		}
 		if n == 0 || buf[0] != gossipMark {
 			continue
