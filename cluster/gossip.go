@@ -31,7 +31,8 @@ const (
 )
 
 // gossipConfig is memberlist's LAN preset, tuned so that a crash is agreed on in
-// about 2.5 s, a busy machine is not taken for a dead one, and an idle one sleeps.
+// about 2.5 s, a busy machine is not taken for a dead one, and an idle one sleeps: the
+// tickers of probes and of gossip wake it together. News that cannot wait goes directly.
 func gossipConfig(n *Node) (*memberlist.Config, error) {
 	c := memberlist.DefaultLANConfig()
 	c.Name, c.Label, c.Transport = n.cfg.Name, n.cfg.Label, n.port
@@ -39,7 +40,7 @@ func gossipConfig(n *Node) (*memberlist.Config, error) {
 	c.AdvertiseAddr, c.AdvertisePort = n.addr.Addr().String(), int(n.addr.Port())
 	c.ProbeInterval, c.ProbeTimeout = 500*time.Millisecond, 200*time.Millisecond
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 2
-	c.GossipInterval, c.GossipNodes = 200*time.Millisecond, 3
+	c.GossipInterval, c.GossipNodes = c.ProbeInterval, 3
 	c.PushPullInterval = 10 * time.Second
 	c.TCPTimeout = 2 * time.Second
 	c.AwarenessMaxMultiplier = 4

@@ -34,7 +34,11 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer cancel()
 	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
 	n.kick(n.changed)
-	n.list.UpdateNode(leaveTimeout) // tellLeaving is quicker; that nobody hears it is no reason to stay
+	gossip := make(chan struct{})
+	go func() { // waits for gossip to spread it: tellLeaving is quicker
+		defer close(gossip)
+		n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
+	}()
 	err := n.drain(ctx, false)
 	if err == nil {
 		select { // late requests are passed on meanwhile, and so is what others still hand over
@@ -43,6 +47,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		}
 		err = n.drain(ctx, true)
 	}
+	<-gossip
 	n.list.Leave(leaveTimeout)
 	return err
 }
