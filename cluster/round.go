@@ -35,7 +35,7 @@ func (r *round) finish() (limiter.Decision, error) {
 		}
 		if !r.again() {
 			part := c.id.Partition()
-			return r.decideAs(!r.v.owns(part) || n.knowsNothing(r.v, part)), r.ctx.Err()
+			return r.decideHere(!r.v.owns(part) || n.knowsNothing(r.v, part)), r.ctx.Err()
 		}
 	}
 }
@@ -65,7 +65,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		}
 	}
 	if v.owns(part) {
-		return r.decideAs(n.knowsNothing(v, part)), true, nil
+		return r.decideHere(n.knowsNothing(v, part)), true, nil
 	}
 	for rank := 1; rank <= n.cfg.Replicas; rank++ {
 		next, mine := v.holderPeer(part, rank)
@@ -227,6 +227,15 @@ func (r *round) here() (limiter.Decision, bool) {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
 	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
+}
+
+// decideHere decides as the holder, if this node has become that meanwhile, or else as
+// decideAs does.
+func (r *round) decideHere(alone bool) limiter.Decision {
+	if d, ok := r.here(); ok {
+		return d
+	}
+	return r.decideAs(alone)
 }
 
 // decideAs decides with copies, or alone.

@@ -13,6 +13,7 @@ import (
 // so that each step is possible when its turn comes.
 type generator struct {
 	*rand.Rand
+	more    *rand.Rand // for choices that came later: other schedules stay what they were
 	s       *schedule
 	running []int
 	down    []int // killed or crashed, to be restarted
@@ -26,7 +27,7 @@ type generator struct {
 const nodesMax = 7
 
 func generate(seed uint64) *schedule {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), s: &schedule{seed: seed}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), more: rand.New(rand.NewPCG(seed, 4)), s: &schedule{seed: seed}}
 	s := g.s
 	s.nodes = pick(g, 2, 3, 3, 4, 4, 5, 5, 6)
 	s.replicas = pick(g, 1, 1, 1, 2)
@@ -103,6 +104,10 @@ func (g *generator) round() {
 	g.traffic()
 	g.fault()
 	g.traffic()
+	if g.more.IntN(4) == 0 { // nodes come and go while something is broken
+		g.moves()
+		g.traffic()
+	}
 	if g.IntN(3) == 0 {
 		g.fault()
 		g.traffic()
