@@ -23,7 +23,6 @@ import (
 // Gossip says who is there, and nothing else: counters never go over it.
 
 const (
-	leaveTimeout  = 2 * time.Second
 	wireVersion   = 1
 	metaFields    = 4
 	schemeMax     = 128

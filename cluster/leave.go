@@ -15,6 +15,7 @@ import (
 
 const (
 	leaveMax  = 10 * time.Second       // for a Leave whose context has no deadline
+	spreadMax = 2 * time.Second        // for gossip to spread the news
 	leaveNews = 300 * time.Millisecond // for late requests, and for late news of the leave
 )
 
@@ -37,7 +38,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	gossip := make(chan struct{})
 	go func() { // waits for gossip to spread it: tellLeaving is quicker
 		defer close(gossip)
-		n.list.UpdateNode(leaveTimeout) // that nobody hears it is no reason to stay
+		n.list.UpdateNode(spreading(ctx)) // that nobody hears it is no reason to stay
 	}()
 	err := n.drain(ctx, false)
 	if err == nil {
@@ -48,8 +49,15 @@ func (n *Node) Leave(ctx context.Context) error {
 		err = n.drain(ctx, true)
 	}
 	<-gossip
-	n.list.Leave(leaveTimeout)
+	n.list.Leave(spreading(ctx))
 	return err
+}
+
+// spreading is how long to wait for gossip to spread something: not past the end of ctx,
+// which has a deadline. 0 would be for ever.
+func spreading(ctx context.Context) time.Duration {
+	end, _ := ctx.Deadline()
+	return max(time.Millisecond, min(spreadMax, time.Until(end)))
 }
 
 // drain waits until the others have everything. The last time, in the instant in which

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,5 +49,27 @@ func TestLeaveTwice(t *testing.T) {
 		require.ErrorIs(t, c.Leave(2), cluster.ErrClosed)
 		c.Settle()
 		spendAll(t, c, l, 30, 6)
+	})
+}
+
+// A Leave takes no longer than it may, also where nobody takes anything over.
+func TestLeaveInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, most := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second} {
+			for _, cut := range []bool{false, true} {
+				c := New(t, 3, Options{})
+				spendAll(t, c, limiter.Per(10, 24*time.Hour), 4, 4)
+				if cut {
+					c.Split([]int{1})
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), most)
+				begin := time.Now()
+				err := c.LeaveWithin(ctx, 1)
+				cancel()
+				require.LessOrEqual(t, time.Since(begin), most+10*time.Millisecond, "cut off: %v", cut)
+				require.Equal(t, cut, err != nil, "%v: %v", most, err)
+				c.Close()
+			}
+		}
 	})
 }
