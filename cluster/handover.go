@@ -184,11 +184,11 @@ func (n *Node) sendComplete(part int, c *ceded) error {
 		if n.unacked[part] != c {
 			return
 		}
-		if err == nil {
-			delete(n.unacked, part)
-		} else {
-			c.lost = true
+		if err != nil {
+			c.lost = true // again, but not before the loop's next beat: it may have been refused
+			return
 		}
+		delete(n.unacked, part)
 		n.kick(n.flush)
 	})
 }

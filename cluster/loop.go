@@ -83,7 +83,7 @@ const (
 // pace is how long the loop may sleep.
 func (n *Node) pace(every time.Duration) time.Duration {
 	v := n.view.Load()
-	if n.pendings.Load() > 0 || n.holdsOthers(v) || n.disagree(v) {
+	if n.pendings.Load() > 0 || n.holdsOthers(v) || n.ceding() || n.disagree(v) {
 		n.resting.Store(loopBusy)
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}
@@ -110,6 +110,13 @@ func (n *Node) holdsOthers(v *view) bool {
 		}
 	}
 	return false
+}
+
+// ceding says whether there is a "complete" that has not been acknowledged.
+func (n *Node) ceding() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.unacked) > 0
 }
 
 // rouse is for calls that may leave something to do.

@@ -44,6 +44,7 @@ type batches struct {
 	v    *view
 	open map[*peer]*shipCall
 	left bool // something stays due
+	full bool // it could go as soon as a frame has been acknowledged
 }
 
 // add puts a slot into the frames of the holders that it is due to. It returns the
@@ -60,8 +61,12 @@ func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
 		}
 		p := to[rank]
 		c := b.open[p]
-		if p.down.Load() || p.shipping.Load() >= shippingMax || c != nil && len(c.slots) >= shipSlots {
-			b.left = true
+		if p.down.Load() {
+			b.left = true // until a probe gets an answer
+			continue
+		}
+		if p.shipping.Load() >= shippingMax || c != nil && len(c.slots) >= shipSlots {
+			b.left, b.full = true, true
 			continue
 		}
 		if c == nil {
@@ -88,7 +93,7 @@ func (b *batches) sendAll() {
 	for p, c := range b.open {
 		b.send(p, c)
 	}
-	if b.left {
+	if b.full {
 		b.n.shipAgain.Store(true)
 	}
 }
