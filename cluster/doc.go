@@ -60,8 +60,8 @@
 //	no owner and no successor reachable        one share per node that decides alone
 //	an answer is lost                          counted twice at worst, never not at all
 //
-// A crash is noticed in some 2.5 s, a split that cuts several nodes off in up to 6 s:
-// they vanish one by one. With SplitShare and SplitQuorum, what a node takes over from
+// A crash is noticed in some 2.5 s, a split that cuts several nodes off in 5 to 6 s as a
+// rule, and in 11 s at worst seen: they vanish one by one. With SplitShare and SplitQuorum, what a node takes over from
 // one that vanished it admits by one node's share until no other has vanished for 4 s.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.
 //
