@@ -61,8 +61,9 @@
 //	an answer is lost                          counted twice at worst, never not at all
 //
 // A crash is noticed in some 2.5 s, a split that cuts several nodes off in 5 to 6 s as a
-// rule, and in 11 s at worst seen: they vanish one by one. With SplitShare and SplitQuorum, what a node takes over from
-// one that vanished it admits by one node's share until no other has vanished for 4 s.
+// rule and in 11 s at worst seen: they vanish one by one. With SplitShare and
+// SplitQuorum, what a node takes over from one that vanished it admits by one node's
+// share until no other has vanished for 4 s.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.
 //
 // After a failure the slots meet, and every answer is exact again. A node that
