@@ -51,7 +51,7 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	if flags&flagFailover != 0 {
 		timeout /= time.Duration(2 * n.cfg.Replicas) // the asker has waited once already
 	}
-	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout), told: flags&flagFailover != 0}
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout), told: flags&flagFailover != 0, blind: flags&flagBlind != 0}
 	for {
 		r.v = n.view.Load()
 		if flags&flagPassed != 0 {
@@ -73,6 +73,12 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 		}
 	}
 	coming := n.pendingOf(part) != nil && c.outcome == notHolder
+	if !ok && !coming && r.v.owns(part) {
+		holder, _ := n.holder(r.v, part)
+		if ok, _ := r.askKnowing(holder); ok {
+			return
+		}
+	}
 	if !ok && !coming && (r.v.owns(part) || n.succeeds(r.v, part)) {
 		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
 	}
@@ -91,7 +97,7 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 		r.c.outcome = decided
 		return true
 	}
-	holder, _ := n.holder(r.v, part)
+	holder, passing := n.holder(r.v, part)
 	switch {
 	case holder == nil:
 		r.c.outcome = unreachable
@@ -107,6 +113,10 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 		r.c.outcome = decided
 		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
 		return true
+	case r.blind && r.hadCopies(part): // and so cannot be the holder, whatever we think
+		r.c.outcome = decided
+		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
+		return true
 	case n.cededTo(part) == from.name:
 		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
 		return true
@@ -116,8 +126,24 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 		r.c.outcome = notHolder
 		return r.told
 	}
-	ok, _ = r.ask(holder, flagPassed, timeout)
+	flags := uint8(flagPassed)
+	if r.refused && passing {
+		flags = flagFailover // it knows who decides, or has copies
+	}
+	ok, _ = r.ask(holder, flags, timeout)
+	r.refused = r.c.outcome == notHolder
 	return ok
+}
+
+// hadCopies says whether this node had copies of a partition before somebody new came to
+// own it.
+func (r *round) hadCopies(part int) bool {
+	for rank := 1; rank <= r.n.cfg.Replicas+1; rank++ {
+		if _, mine := r.v.holderPeer(part, rank); mine {
+			return true
+		}
+	}
+	return false
 }
 
 // answerPassed answers where the request has landed: if the partition is on its way

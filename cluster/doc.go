@@ -57,7 +57,8 @@
 //	split, SplitShare                          the quota in windows that begin after the split
 //	                                           is noticed; before, the cut-off sides' shares more
 //	split, SplitQuorum                         the same; the minority denies
-//	no owner and no successor reachable        one share per node that decides alone
+//	no owner and no successor reachable, or    one share per node that decides alone
+//	not known to a node that has just joined
 //	an answer is lost                          counted twice at worst, never not at all
 //
 // A crash is noticed in some 2.5 s, a split that cuts several nodes off in 5 to 6 s as a

@@ -72,13 +72,15 @@ func (n *Node) retire(p *peer) {
 }
 
 // ask calls a peer. A peer that failed is not asked until a probe got an answer, so
-// one dead node costs each caller at most one timeout.
-func (n *Node) ask(ctx context.Context, p *peer, deadline time.Time, kind uint8, m transport.Message) error {
+// one dead node costs each caller at most one timeout. One that did not answer in what
+// little time was left is not judged: it may have to ask others, or not be connected yet.
+func (n *Node) ask(ctx context.Context, p *peer, now time.Time, timeout time.Duration, kind uint8, m transport.Message) error {
 	if p.down.Load() {
 		return errDown
 	}
-	err := p.calls.Call(ctx, deadline, kind, m)
-	if err != nil && ctx.Err() == nil {
+	err := p.calls.Call(ctx, now.Add(timeout), kind, m)
+	short := timeout < n.cfg.CallTimeout/2
+	if err != nil && ctx.Err() == nil && !(short && errors.Is(err, transport.ErrTimeout)) {
 		n.failed(p, err)
 	}
 	return err

@@ -65,6 +65,9 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		}
 	}
 	if v.owns(part) {
+		if ok, err := r.askKnowing(holder); ok || err != nil {
+			return c.d, ok, err
+		}
 		return r.decideHere(n.knowsNothing(v, part)), true, nil
 	}
 	for rank := 1; rank <= n.cfg.Replicas; rank++ {
@@ -130,23 +133,29 @@ func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share 
 	return s
 }
 
-// knowsNothing says whether this node may have no copies of a partition: the others have
-// not sent yet what is due by this view's table, and by the last one of which they have,
-// nothing of that partition was.
+// knowsNothing says whether this node may have no copies of a partition: not all others
+// that answer have sent yet what is due by this view's table, or none answers; and by the
+// last table by which all had, nothing of that partition was due.
 func (n *Node) knowsNothing(v *view, part int) bool {
 	if v.caught {
 		return false
 	}
-	t := n.informed.Load()
-	if t == nil {
-		return true
-	}
-	for rank := range n.cfg.Replicas + 1 {
-		if i := t.Holder(part, rank); i >= 0 && t.Members()[i] == n.cfg.Name {
-			return false
+	if t := n.informed.Load(); t != nil {
+		for rank := range n.cfg.Replicas + 1 {
+			if i := t.Holder(part, rank); i >= 0 && t.Members()[i] == n.cfg.Name {
+				return false
+			}
 		}
 	}
-	return true
+	told := false
+	for _, p := range v.all {
+		caught := n.members.hasCaughtUp(p.name, v.table.Fingerprint())
+		if !caught && !p.down.Load() {
+			return true
+		}
+		told = told || caught
+	}
+	return !told
 }
 
 // round is one request on its way from node to node.
@@ -158,6 +167,9 @@ type round struct {
 	c    *takeCall
 	end  time.Time
 	told bool // that who should hold the partition does not
+
+	blind   bool // a peer asks that should hold it and has no copies
+	refused bool // whom we passed it on to does not hold it either
 
 	by    *peer         // the holder, if it decided
 	began time.Duration // this node's age when it was asked
@@ -173,7 +185,7 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 	}
 	r.c.flags, r.c.outcome = flags, unreachable
 	began := r.n.clock.age()
-	switch err := r.n.ask(r.ctx, p, now.Add(timeout), r.kind, r.c); {
+	switch err := r.n.ask(r.ctx, p, now, timeout, r.kind, r.c); {
 	case err == nil:
 		if ok = r.c.outcome == decided; ok && flags == 0 {
 			r.by, r.began = p, began
@@ -227,6 +239,25 @@ func (r *round) here() (limiter.Decision, bool) {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
 	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
+}
+
+// askKnowing asks those who had copies before this node became the owner, if it has none
+// itself: with the owner of the time before, they are one rank further down now.
+func (r *round) askKnowing(holder *peer) (ok bool, err error) {
+	part := r.c.id.Partition()
+	if !r.n.knowsNothing(r.v, part) {
+		return false, nil
+	}
+	for rank := 1; rank <= r.n.cfg.Replicas+1; rank++ {
+		p, _ := r.v.holderPeer(part, rank)
+		if p == nil || p == holder || p.down.Load() {
+			continue
+		}
+		if ok, err = r.ask(p, flagFailover|flagBlind, r.n.cfg.CallTimeout); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
 }
 
 // decideHere decides as the holder, if this node has become that meanwhile, or else as

@@ -30,6 +30,7 @@ const (
 const (
 	flagPassed   = 1 << iota // passed on by a node: do not pass it on again
 	flagFailover             // the partition's holder did not answer the sender
+	flagBlind                // the sender should hold it, and has no copies
 )
 
 // Outcomes of a take.

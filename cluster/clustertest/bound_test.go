@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -17,6 +18,10 @@ type trouble struct {
 	losses   []loss
 	messy    bool // of a kind for which only the general bound holds
 	clock    bool // nodes had clocks of their own
+	cutOff   bool // while the events are gone through: a split is in force
+	// Nodes that came while something was broken. Until they have been told what was spent
+	// or whom to ask, they may decide alone, each by its share.
+	strangers int
 }
 
 // loss is what a process that ended may have taken with it: what was admitted after
@@ -67,7 +72,7 @@ func (t *trouble) add(e event, first bool, lag time.Duration) {
 	switch e.op {
 	case opSplit:
 		t.messy = t.messy || len(t.splits) > 0 || !first
-		t.splits = append(t.splits, e)
+		t.splits, t.cutOff = append(t.splits, e), true
 	case opKill, opCrash, opLeave, opPause:
 		// A node that goes out of peace has shipped all but its last flush. If there was
 		// trouble already, there may be no copy of anything.
@@ -78,6 +83,18 @@ func (t *trouble) add(e event, first bool, lag time.Duration) {
 		t.losses = append(t.losses, l)
 	case opResume: // both it and its successor decide, until they have met
 		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to.Add(time.Hour), late: true})
+	case opHeal:
+		t.cutOff = false
+	case opRestart:
+		if e.moved {
+			t.strangers++
+		}
+	case opJoin:
+		t.strangers++
+		if t.cutOff { // who joins in a split is on a side of its own
+			last := &t.splits[len(t.splits)-1]
+			last.sides = append(slices.Clone(last.sides), []int{e.node})
+		}
 	case opCut, opWires, opJump:
 		t.messy = true
 	}
@@ -130,6 +147,7 @@ func (o *oracle) bound(w *window) int64 {
 		for _, s := range t.splits {
 			sum += o.extra(w, &b, &s)
 		}
+		sum += int64(t.strangers) * (b.Quota / 2) // of two nodes at least
 	}
 	return min(sum, most)
 }
