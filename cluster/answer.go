@@ -74,6 +74,7 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	}
 	coming := n.pendingOf(part) != nil && c.outcome == notHolder
 	if !ok && !coming && r.v.owns(part) {
+		r.end = r.end.Add(timeout / 2) // the asker waits for twice as long
 		holder, _ := n.holder(r.v, part)
 		if ok, _ := r.askKnowing(holder); ok {
 			return

@@ -154,7 +154,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return fmt.Errorf("cluster: gossip: %w", err)
 	}
 	n.port.listen()
-	n.joinMissing(ctx)
+	n.joinSeeds(ctx)
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
 	close(n.started)

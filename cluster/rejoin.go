@@ -33,7 +33,7 @@ func (n *Node) rejoin() {
 		select {
 		case <-next.C:
 			if !n.leaving.Load() {
-				n.joinMissing(n.ctx)
+				n.joinMissing(n.ctx, func() {})
 			}
 			next.Reset(n.rejoinIn())
 		case addr := <-n.meet:
@@ -73,8 +73,28 @@ func (n *Node) exchange(first string) {
 	}
 }
 
-// joinMissing tries to join every address that should be a member and is not.
-func (n *Node) joinMissing(ctx context.Context) {
+// joinSeeds joins at the start: until the first address has answered, which knows the
+// others, or none has. A dead one among them would hold up a node that the others take
+// for a member already.
+func (n *Node) joinSeeds(ctx context.Context) {
+	first, all := make(chan struct{}), make(chan struct{})
+	joined := sync.OnceFunc(func() { close(first) })
+	if !n.spawn(func() {
+		defer close(all)
+		n.joinMissing(n.ctx, joined)
+	}) {
+		return
+	}
+	select {
+	case <-first:
+	case <-all:
+	case <-ctx.Done():
+	}
+}
+
+// joinMissing tries to join every address that should be a member and is not. It calls
+// joined for each that worked.
+func (n *Node) joinMissing(ctx context.Context, joined func()) {
 	live := map[string]bool{n.addr.String(): true, n.port.addr().String(): true}
 	for _, m := range n.members.list() {
 		if m.live {
@@ -102,7 +122,9 @@ func (n *Node) joinMissing(ctx context.Context) {
 		wg.Go(func() {
 			defer func() { <-token }()
 			_, err := n.list.Join([]string{addr})
-			n.reportJoin(addr, err)
+			if n.reportJoin(addr, err); err == nil {
+				joined()
+			}
 		})
 	}
 	wg.Wait()

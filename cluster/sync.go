@@ -13,6 +13,7 @@ import (
 
 const (
 	seedTimeout = time.Second           // for the clocks of the seeds, before joining
+	seedsAfter  = rttMax                // the other seeds have so long after the first
 	newcomer    = 5 * time.Second       // for a node that starts to meet the others
 	rttMax      = 50 * time.Millisecond // a slower answer says too little about a clock
 )
@@ -39,6 +40,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 	var mu sync.Mutex
 	var best reading
 	var wg sync.WaitGroup
+	others := sync.OnceFunc(func() { time.AfterFunc(seedsAfter, cancel) }) // the dead answer never
 	for _, addr := range n.seeds(ctx) {
 		wg.Go(func() {
 			p := n.dial("", addr)
@@ -53,6 +55,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 				return
 			}
 			r, _ := n.readClock(&c, began)
+			others()
 			mu.Lock()
 			defer mu.Unlock()
 			if r.age > best.age {

@@ -31,6 +31,8 @@ const (
 	flagPassed   = 1 << iota // passed on by a node: do not pass it on again
 	flagFailover             // the partition's holder did not answer the sender
 	flagBlind                // the sender should hold it, and has no copies
+
+	flagsAll = flagPassed | flagFailover | flagBlind
 )
 
 // Outcomes of a take.
@@ -76,7 +78,7 @@ func (c *takeCall) readRequest(body []byte) error {
 	c.id.Hi, c.id.Lo = r.Uint(), r.Uint()
 	c.lim.Quota, c.lim.Window, c.lim.Burst = r.Int(), time.Duration(r.Int()), r.Int()
 	bits := r.Uint()
-	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&3)
+	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&flagsAll)
 	c.cost, c.start = r.Int(), r.Int()
 	if err := finish(&r, n, takeFields); err != nil {
 		return err

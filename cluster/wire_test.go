@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagFailover, start: 1_700_000_000_000_000_000,
+	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagsAll, start: 1_700_000_000_000_000_000,
 		lim: limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}}
 	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1}}
 	aSlot    = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,

@@ -83,3 +83,54 @@ func TestHolderDiesWhileANodeJoins(t *testing.T) {
 		})
 	}
 }
+
+// A node joins while the crash of another one is not noticed yet. What it is to take over
+// from that one it does not know; whoever had the copies before decides meanwhile.
+func TestJoinWhileACrashIsNotNoticed(t *testing.T) {
+	for crashed := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 3, Options{})
+			l := limiter.Per(10, 24*time.Hour)
+			const many = 60
+			for k := range many {
+				require.Equal(t, 10, spend(t, c, fmt.Sprint(k), l, 10))
+			}
+			time.Sleep(200 * time.Millisecond) // a flush
+			c.Crash(crashed)
+			joiner := c.Add()
+			for round := range 4 {
+				for k := range many {
+					owner := ownerOf(4, fmt.Sprint(k), l)
+					for _, i := range c.Running() {
+						d, err := c.Node(i).Take(t.Context(), fmt.Sprint(k), l, 1)
+						require.NoError(t, err)
+						require.False(t, d.Allowed, "node %d crashed, %d joined, key %d of node %d asked at %d, round %d: %+v", crashed, joiner, k, owner, i, round, d)
+						if owner == joiner {
+							require.False(t, d.Degraded, "node %d crashed, %d joined, key %d asked at %d, round %d", crashed, joiner, k, i, round)
+						}
+					}
+				}
+				time.Sleep(300 * time.Millisecond)
+			}
+			c.Settle()
+		})
+	}
+}
+
+// A dead machine among the seeds does not hold up a node that starts: the others take it
+// for a member as soon as one of them has heard of it.
+func TestStartBesideADeadSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, 3, Options{})
+		for crashed := range 2 {
+			c.Crash(crashed)
+			begin := time.Now()
+			joiner := c.Add()
+			require.Less(t, time.Since(begin), 100*time.Millisecond)
+			d, err := c.Node(joiner).Take(t.Context(), "key", limiter.Per(10, time.Hour), 1)
+			require.NoError(t, err)
+			require.True(t, d.Allowed)
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
