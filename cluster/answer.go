@@ -114,9 +114,9 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 		r.c.outcome = decided
 		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
 		return true
-	case r.blind && r.hadCopies(part): // and so cannot be the holder, whatever we think
-		r.c.outcome = decided
-		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
+	case r.blind && r.hadCopies(part) && !n.knowsNothing(r.v, part):
+		r.c.outcome = decided // the asker cannot be the holder, whatever we think
+		r.c.d = r.decideAs(false)
 		return true
 	case n.cededTo(part) == from.name:
 		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first

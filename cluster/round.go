@@ -65,6 +65,9 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		}
 	}
 	if v.owns(part) {
+		if d, ok := r.here(); ok { // it has become ours meanwhile
+			return d, true, nil
+		}
 		if ok, err := r.askKnowing(holder); ok || err != nil {
 			return c.d, ok, err
 		}
