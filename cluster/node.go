@@ -212,8 +212,8 @@ func (n *Node) spawn(f func()) bool {
 	return true
 }
 
-// Ready says whether the node is a member, has tried its seeds, and decides for all
-// that it owns.
+// Ready says whether the node is a member, or alone because none of its seeds answered,
+// and decides for all that it owns.
 func (n *Node) Ready() bool {
 	return n.settled.Load() && n.pendings.Load() == 0 && !n.leaving.Load() && !n.closed.Load()
 }

@@ -22,7 +22,7 @@ var (
 
 // foundOnce are seeds that found something. If schedules are made otherwise one day, they
 // are seeds like all others.
-var foundOnce = []uint64{1886, 2220, 3284, 3988, 4679, 6005, 6146, 7051, 7187, 7604, 569, 808, 8495, 9070, 9227, 9840}
+var foundOnce = []uint64{569, 808, 1886, 2220, 3284, 3988, 4679, 6005, 6146, 7051, 7187, 7604, 8495, 9070, 9227, 9840}
 
 // TestRandom plays random schedules of faults under traffic, and lets the oracle judge
 // every answer.
@@ -35,12 +35,14 @@ func TestRandom(t *testing.T) {
 	if testing.Short() {
 		n = min(n, 20)
 	}
-	seeds := slices.Collect(func(yield func(uint64) bool) {
-		for seed := first; seed < first+n && yield(seed); seed++ {
+	var seeds []uint64
+	for seed := first; seed < first+n; seed++ {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range foundOnce {
+		if *seedFlag == 0 && first == 1 && n < seed && !testing.Short() {
+			seeds = append(seeds, seed)
 		}
-	})
-	if first == 1 && !testing.Short() {
-		seeds = append(seeds, slices.DeleteFunc(slices.Clone(foundOnce), func(s uint64) bool { return s <= n })...)
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
