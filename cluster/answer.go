@@ -104,6 +104,9 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 		r.c.outcome = unreachable
 		return false
 	case holder.name != from.name:
+	case n.pendingOf(part) != nil && holder.origin != from.origin:
+		r.c.outcome = unreachable // the one from which it was to come is gone: a new process has its name
+		return false
 	case n.pendingOf(part) != nil:
 		r.c.outcome = notHolder // nor is the asker: somebody else still has it
 		return false

@@ -73,9 +73,9 @@ func (n *Node) exchange(first string) {
 	}
 }
 
-// joinSeeds joins at the start: until the first address has answered, which knows the
-// others, or none has. A dead one among them would hold up a node that the others take
-// for a member already.
+// joinSeeds joins at the start: until all addresses have answered, or, once one has, for a
+// moment more. A dead one among them would hold up a node that the others take for a
+// member already.
 func (n *Node) joinSeeds(ctx context.Context) {
 	first, all := make(chan struct{}), make(chan struct{})
 	joined := sync.OnceFunc(func() { close(first) })
@@ -87,6 +87,11 @@ func (n *Node) joinSeeds(ctx context.Context) {
 	}
 	select {
 	case <-first:
+	case <-all:
+	case <-ctx.Done():
+	}
+	select {
+	case <-time.After(seedsAfter):
 	case <-all:
 	case <-ctx.Done():
 	}
