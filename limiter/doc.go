@@ -16,9 +16,9 @@
 // harmless. A decision is made against the join of all slots of the id: the sum of
 // the window counters, the maximum of a token bucket's arrival times.
 //
-// Slots lie in flat tables of 48-byte entries without pointers, one table and one
-// lock per partition; a table grows alone, and a large one into memory that was made
-// ready before, so that no take waits for long. A [Ledger] holds at most so many
+// Slots lie in flat tables of 48-byte entries without pointers, under one lock per
+// partition. A table grows alone, and a partition of many keys has many tables, so no
+// take waits for long, however many keys there are. A [Ledger] holds at most so many
 // entries. Whatever has expired is dropped on the way, a little with every new key
 // and all of it when a table grows; where the ledger is full, what loses least goes
 // first, and a budget that is used up goes last.

@@ -7,93 +7,42 @@ import "runtime"
 // loses least.
 
 const (
-	sweepPerInsert = 2    // places looked at for something expired, per new entry
-	evictSample    = 16   // places compared to find what loses least
-	spareMin       = 4096 // places that are made ready before a table grows into them
+	sweepPerInsert = 2  // places looked at for something expired, per new entry
+	evictSample    = 16 // places compared to find what loses least
 )
 
 // insert makes an empty entry of an id and origin, at the cost of another where
-// the ledger is full, and returns its place.
-func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) int {
-	l.sweep(p, now)
-	l.reserve(p, id.Partition(), now)
-	l.makeRoom(p, now)
-	return p.table.insert(entry{hi: id.Hi, lo: id.Lo, origin: origin, expires: 1})
-}
-
-// makeRoom lets the table take one more entry. Growing drops what has expired, so
-// a table shrinks the same way.
-func (l *Ledger) makeRoom(p *partition, now int64) {
-	t := &p.table
-	if !t.full() {
-		p.prepare()
-		return
-	}
-	live := 0
-	for i := range t.places {
-		if t.places[i].liveAt(now) {
-			live++
-		}
-	}
-	places := p.spare
-	if n := capacityFor(live + 1); len(places) != n {
-		places = make([]entry, n)
-	}
-	p.spare = nil
-	t.resize(places, func(e *entry) bool {
-		if e.liveAt(now) {
-			return true
-		}
-		l.forget(p, e, now)
-		l.live.Add(-1)
-		return false
-	})
-	p.hand = 0
-}
-
-// prepare makes ready the places that a large table will grow into, a few pages with
-// each of the last entries before that. What is slow in growth is not the move but
-// the page faults on fresh memory; on a slow machine those of one large table,
-// taken together, last longer than a take may.
-func (p *partition) prepare() {
-	const page, step = 4096 / entrySize, 4 * 4096 / entrySize
-	room := p.table.room()
-	n := capacityFor(p.table.used + room + 1)
-	if n < spareMin || room*step >= n {
-		return
-	}
-	if len(p.spare) != n {
-		p.spare = make([]entry, n)
-	}
-	for i := room * step; i < min(n, (room+1)*step); i += page {
-		p.spare[i] = entry{} // any write will do
-	}
+// the ledger is full. What was known of other entries' places is void then.
+func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) *entry {
+	l.sweep(p, p.tableOf(id), now)
+	l.reserve(p, id, now)
+	t := l.roomFor(p, id, now)
+	return &t.places[t.insert(entry{hi: id.Hi, lo: id.Lo, origin: origin, expires: 1})]
 }
 
 func (e *entry) liveAt(now int64) bool {
 	return e.expires != 0 && int64(e.expires)*1e9 > now
 }
 
-// sweep frees expired entries near the partition's hand.
-func (l *Ledger) sweep(p *partition, now int64) {
-	t := &p.table
+// sweep frees expired entries near a table's hand.
+func (l *Ledger) sweep(p *partition, t *table, now int64) {
 	for range min(sweepPerInsert, t.used) {
-		if p.hand >= len(t.places) {
-			p.hand = 0
+		if int(t.hand) >= len(t.places) {
+			t.hand = 0
 		}
-		if e := &t.places[p.hand]; e.expires != 0 && !e.liveAt(now) {
-			l.removeAt(p, p.hand, now)
+		if e := &t.places[t.hand]; e.expires != 0 && !e.liveAt(now) {
+			l.removeAt(p, t, int(t.hand))
 			l.live.Add(-1)
 			continue // another may stand there now
 		}
-		p.hand++
+		t.hand++
 	}
 }
 
 // reserve takes one of the ledger's places, by eviction if none is free: from this
 // partition and others whose lock is free, a blocked budget only where there is no
 // other.
-func (l *Ledger) reserve(p *partition, part int, now int64) {
+func (l *Ledger) reserve(p *partition, id ID, now int64) {
 	for n := l.live.Load(); n < l.max; n = l.live.Load() {
 		if l.live.CompareAndSwap(n, n+1) {
 			return
@@ -101,7 +50,7 @@ func (l *Ledger) reserve(p *partition, part int, now int64) {
 	}
 	// A round fails only while those who hold what could go are at work on it; they
 	// never wait for us, for a TryLock does not.
-	for !l.evict(p, part, now, false) && !l.evict(p, part, now, true) {
+	for !l.evict(p, id, now, false) && !l.evict(p, id, now, true) {
 		runtime.Gosched()
 	}
 }
@@ -110,67 +59,89 @@ func (l *Ledger) reserve(p *partition, part int, now int64) {
 // there was one; the place stays counted in live, for the caller. Where p, whose
 // lock is held, has too few to choose from, those of the partitions behind it are
 // compared as well: few keys in many partitions are one pool.
-func (l *Ledger) evict(p *partition, part int, now int64, blockedToo bool) bool {
-	best, at := p, p.victim(now, blockedToo)
-	seen, enough := p.table.used, int(min(evictSample, l.max))
+func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo bool) bool {
+	best, at := p, p.victim(id, now, blockedToo)
+	seen, enough := p.used(), int(min(evictSample, l.max))
 	for i := 1; i < Partitions; i++ {
-		if at >= 0 && (seen >= enough || best.table.places[at].worth(now) == 0) {
+		if at.table != nil && (seen >= enough || at.entry().worth(now) == 0) {
 			break
 		}
-		q := &l.parts[(part+i)%Partitions]
+		q := &l.parts[(id.Partition()+i)%Partitions]
 		if !q.mu.TryLock() {
 			continue
 		}
-		seen += q.table.used
-		j := q.victim(now, blockedToo)
-		if j < 0 || at >= 0 && q.table.places[j].worth(now) >= best.table.places[at].worth(now) {
+		seen += q.used()
+		other := q.victim(id, now, blockedToo)
+		if other.table == nil || at.table != nil && other.entry().worth(now) >= at.entry().worth(now) {
 			q.mu.Unlock()
 			continue
 		}
 		if best != p {
 			best.mu.Unlock()
 		}
-		best, at = q, j
+		best, at = q, other
 	}
-	if at >= 0 {
+	if at.table != nil {
 		l.evictAt(best, at, now)
 	}
 	if best != p {
 		best.mu.Unlock()
 	}
-	return at >= 0
+	return at.table != nil
 }
 
+// place is where an entry stands.
+type place struct {
+	table *table // nil is nowhere
+	i     int
+}
+
+func (a place) entry() *entry { return &a.table.places[a.i] }
+
 // evictAt evicts the entry at a place, and counts what is lost by it.
-func (l *Ledger) evictAt(p *partition, i int, now int64) {
-	if e := &p.table.places[i]; e.liveAt(now) {
+func (l *Ledger) evictAt(p *partition, at place, now int64) {
+	if e := at.entry(); e.liveAt(now) {
 		if e.origin == 0 {
 			l.evicted.Add(1)
 		} else {
 			l.dropped.Add(1)
 		}
 	}
-	l.removeAt(p, i, now)
+	l.removeAt(p, at.table, at.i)
 }
 
-// victim is the place of the entry to evict, or -1: something expired, else the
-// one of least worth in a sample.
-func (p *partition) victim(now int64, blockedToo bool) int {
-	t := &p.table
-	if t.used == 0 || !blockedToo && int(p.blocked) == t.used {
+// victim is where the entry to evict stands: something expired, else the one of least
+// worth in a sample, from the id's table or, where none there may go, from another.
+func (p *partition) victim(id ID, now int64, blockedToo bool) place {
+	if !blockedToo && int(p.blocked) == p.used() {
+		return place{}
+	}
+	first, n := p.index(id), p.tables()
+	for k := range n {
+		t := p.at((first + k) % n)
+		if i := t.victim(now, blockedToo); i >= 0 {
+			return place{t, i}
+		}
+	}
+	return place{}
+}
+
+// victim is the same within one table: a place, or -1.
+func (t *table) victim(now int64, blockedToo bool) int {
+	if t.used == 0 {
 		return -1
 	}
 	best := -1
 	for seen := range t.places {
-		if p.hand++; p.hand >= len(t.places) {
-			p.hand = 0
+		if t.hand++; int(t.hand) >= len(t.places) {
+			t.hand = 0
 		}
-		e := &t.places[p.hand]
+		e := &t.places[t.hand]
 		if e.expires == 0 || e.fill == 255 && !blockedToo && e.liveAt(now) {
 			continue
 		}
 		if best < 0 || e.worth(now) < t.places[best].worth(now) {
-			best = p.hand
+			best = int(t.hand)
 		}
 		if !e.liveAt(now) || seen >= evictSample {
 			break
@@ -188,14 +159,14 @@ func (e *entry) worth(now int64) uint64 {
 	return uint64(e.fill)<<32 | uint64(e.expires)
 }
 
-// removeAt forgets the entry at a place.
-func (l *Ledger) removeAt(p *partition, i int, now int64) {
-	l.forget(p, &p.table.places[i], now)
-	p.table.remove(i)
+// removeAt forgets the entry at a place of a table.
+func (l *Ledger) removeAt(p *partition, t *table, i int) {
+	l.forget(p, &t.places[i])
+	t.remove(i)
 }
 
 // forget settles the counters for an entry that goes.
-func (l *Ledger) forget(p *partition, e *entry, now int64) {
+func (l *Ledger) forget(p *partition, e *entry) {
 	if e.fill == 255 {
 		p.blocked--
 	}

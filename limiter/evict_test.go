@@ -181,7 +181,7 @@ func TestEvictionCounters(t *testing.T) {
 func TestNewKeysSweep(t *testing.T) {
 	g, l := NewLedger(1, 10_000), Per(10, w5)
 	places, n := 0, 0
-	for ; n < 1000 || len(g.parts[5].table.places) == places; n++ { // until it has just grown
+	for ; n < 500 || len(g.parts[5].table.places) == places; n++ { // until it has just grown
 		places = len(g.parts[5].table.places)
 		g.Take(idIn(5, n), l, 1, t0, all)
 	}

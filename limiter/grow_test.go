@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -40,65 +41,94 @@ func TestFloodOfKeys(t *testing.T) {
 	require.EqualValues(t, *flood-most, g.Stats().Evicted)
 }
 
-// A large table grows into places that were made ready for it, and nothing is lost
-// on the way. The places are made ready only shortly before, for they are memory.
-func TestLargeTablesGrowIntoSpare(t *testing.T) {
+// However many keys a partition has, none of its tables is large, so no take moves
+// much. Nothing is lost on the way, and each id is found in the table of its own.
+func TestPartitionsGrowByMoreTables(t *testing.T) {
 	g, l := NewLedger(1, million), Per(10, w5)
 	p, r := &g.parts[5], rand.New(rand.NewPCG(33, 34))
 	var ids []ID
-	grown, spared := 0, 0
-	for len(ids) < 20_000 {
+	for len(ids) < 40_000 {
 		id := ID{r.Uint64(), uint64(5 + len(ids)*Partitions)}
-		places, spare := len(p.table.places), p.spare
+		before := p.tables()
 		ids = append(ids, id)
 		require.True(t, g.Take(id, l, 1, t0, all).Allowed)
-		if spare != nil {
-			spared++
+		require.LessOrEqual(t, p.tables(), before+1, "more than one split in one take")
+		for i := range p.tables() {
+			require.LessOrEqual(t, len(p.at(i).places), tableKeys*5/2, "a table of %d keys in all is large", len(ids))
 		}
-		if len(p.table.places) == places {
-			continue
-		}
-		require.Nil(t, p.spare, "kept beside the new places")
-		if len(p.table.places) >= spareMin {
-			grown++
-			require.Same(t, unsafe.SliceData(spare), unsafe.SliceData(p.table.places), "grown into others, at %d", len(ids))
-		} else {
-			require.Nil(t, spare, "for a small table, at %d", len(ids))
+		if n := len(ids); n&(n-1) == 0 || n == 40_000 {
+			for i, id := range ids {
+				require.EqualValues(t, 9, g.Take(id, l, 0, t0, all).Remaining, "key %d of %d", i, n)
+			}
 		}
 	}
-	require.Greater(t, grown, 3)
-	require.Less(t, spared, len(ids)/20, "memory that is not in use, most of the time")
-	for _, id := range ids {
-		require.EqualValues(t, 9, g.Take(id, l, 0, t0, all).Remaining)
-	}
+	require.Greater(t, p.tables(), 40_000/tableKeys/2)
 	checkBooks(t, g)
+	checkTables(t, p)
 }
 
-// What expired meanwhile makes the table grow less, or shrink: then the places that
-// were made ready are of the wrong size.
-func TestSpareOfAnotherSize(t *testing.T) {
+// checkTables finds each entry in the table of its id.
+func checkTables(t testing.TB, p *partition) {
+	for i := range p.tables() {
+		for _, e := range p.at(i).places {
+			if e.expires != 0 {
+				require.Equal(t, i, p.index(ID{e.hi, e.lo}), "an entry in another's table, of %d", p.tables())
+			}
+		}
+	}
+}
+
+// What has expired is dropped where tables grow and are split, and is counted once.
+func TestTablesDropWhatHasExpired(t *testing.T) {
 	g, r := NewLedger(1, million), rand.New(rand.NewPCG(35, 36))
 	p, n := &g.parts[5], 0
 	next := func(l Limit, now int64) ID {
 		id := ID{r.Uint64(), uint64(5 + n*Partitions)}
 		n++
-		g.Take(id, l, 1, now, all)
+		require.True(t, g.Take(id, l, l.Quota, now, all).Allowed) // nothing is left: blocked
 		return id
 	}
-	for p.spare == nil {
-		next(Per(10, w5), t0)
+	for i := range 5 * tableKeys { // so few of them expire that the sweep does not make room enough
+		next(Per(10, []time.Duration{w5, 100 * w5, 100 * w5, 100 * w5}[i%4]), t0)
 	}
-	places := len(p.table.places)
 	var kept []ID
-	for len(p.table.places) == places { // the sweep makes room for most of them
+	for range 5 * tableKeys {
 		kept = append(kept, next(Per(10, 10*w5), t6))
-		require.Less(t, len(kept), places, "it never grows")
 	}
-	require.Nil(t, p.spare)
 	for _, id := range kept {
-		require.EqualValues(t, 9, g.Take(id, Per(10, 10*w5), 0, t6, all).Remaining)
+		require.Zero(t, g.Take(id, Per(10, 10*w5), 0, t6, all).Remaining)
 	}
 	checkBooks(t, g)
+	checkTables(t, p)
+	require.LessOrEqual(t, p.used(), 9*tableKeys, "what has expired is kept")
+}
+
+// A full ledger whose partition has several tables evicts from all of them, and a
+// blocked budget only where every table has nothing else.
+func TestEvictionFromSeveralTables(t *testing.T) {
+	const most = 5 * tableKeys
+	g, r := NewLedger(1, most), rand.New(rand.NewPCG(37, 38))
+	n := 0
+	next := func(cost int64) ID {
+		id := ID{r.Uint64(), uint64(5 + n*Partitions)}
+		n++
+		require.True(t, g.Take(id, Per(10, w5), cost, t0, all).Allowed)
+		return id
+	}
+	var blocked []ID
+	for range most - 3 {
+		blocked = append(blocked, next(10))
+	}
+	for range 200 {
+		next(1) // the others make room for each other, wherever they are
+	}
+	require.Greater(t, g.parts[5].tables(), 3)
+	for _, id := range blocked {
+		require.False(t, g.Take(id, Per(10, w5), 1, t0, all).Allowed, "a blocked budget was evicted")
+	}
+	require.EqualValues(t, 197, g.Stats().Evicted)
+	checkBooks(t, g)
+	checkTables(t, &g.parts[5])
 }
 
 // The sizes that speed and memory are built on.

@@ -36,10 +36,8 @@ func entries(l *Ledger) (n int) {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		for j := range p.table.places {
-			if p.table.places[j].expires != 0 {
-				n++
-			}
+		for range p.entries {
+			n++
 		}
 		p.mu.Unlock()
 	}
@@ -58,11 +56,9 @@ func slots(l *Ledger) map[whose]Slot {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		for j := range p.table.places {
-			if e := &p.table.places[j]; e.expires != 0 {
-				s := l.slot(e)
-				m[whose{s.ID, s.Origin}] = s
-			}
+		for e := range p.entries {
+			s := l.slot(e)
+			m[whose{s.ID, s.Origin}] = s
 		}
 		p.mu.Unlock()
 	}
@@ -85,17 +81,15 @@ func checkBooks(t testing.TB, l *Ledger) {
 		p := &l.parts[i]
 		p.mu.Lock()
 		used, blocked := 0, 0
-		for j := range p.table.places {
-			if e := &p.table.places[j]; e.expires != 0 {
-				used++
-				if e.fill == 255 {
-					blocked++
-				}
+		for e := range p.entries {
+			used++
+			if e.fill == 255 {
+				blocked++
 			}
 		}
-		if used != p.table.used || blocked != int(p.blocked) {
+		if used != p.used() || blocked != int(p.blocked) {
 			require.Fail(t, "a partition's counters are wrong", "partition %d: used %d, found %d; blocked %d, found %d",
-				i, p.table.used, used, p.blocked, blocked)
+				i, p.used(), used, p.blocked, blocked)
 		}
 		live += used
 		p.mu.Unlock()

@@ -44,17 +44,16 @@ type Ledger struct {
 // is in the first.
 type partition struct {
 	mu      sync.Mutex
-	table   table
+	table   table    // the first one
+	more    *[]table // the others; nil where there are none
 	version uint64
 	blocked int32 // entries with nothing left, evicted last
 	part    uint16
 	held    bool  // this process decides
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
-	hand    int   // where the search for what may go continues
 	ledger  *Ledger
-	due     []ref   // entries with a due bit, some of them gone by now
-	spare   []entry // places that a large table will soon grow into
-	_       [8]byte
+	due     []ref // entries with a due bit, some of them gone by now
+	_       [32]byte
 }
 
 // ref names an entry across moves within its table.
@@ -116,17 +115,16 @@ func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, lim *Limit, cost, 
 	u, own := p.usage(id, lim, end)
 	d.decide(lim, u, end, now, cost)
 	if d.Allowed && cost > 0 {
-		if own < 0 {
+		if own == nil {
 			own = l.insert(p, id, 0, now)
 		}
-		e := &p.table.places[own]
 		if lim.Algorithm == TokenBucket {
-			e.at = now + int64(d.ResetAfter)
+			own.at = now + int64(d.ResetAfter)
 		} else {
-			e.roll(end, int64(lim.Window))
-			e.cur = saturate(int64(e.cur) + cost)
+			own.roll(end, int64(lim.Window))
+			own.cur = saturate(int64(own.cur) + cost)
 		}
-		p.changed(e, own, lim, d.Remaining)
+		p.changed(own, lim, d.Remaining)
 	}
 }
 
@@ -154,35 +152,32 @@ func (l *Ledger) giveLocked(p *partition, id ID, lim *Limit, cost, now int64) {
 	end := windowEnd(id, int64(lim.Window), now)
 	u, own := p.usage(id, lim, end)
 	if lim.Algorithm == TokenBucket {
-		if own < 0 || u.tat <= now {
+		if own == nil || u.tat <= now {
 			return // full already, or taken from another origin: it keeps its word
 		}
-		e := &p.table.places[own]
-		e.at = min(e.at, max(now, u.tat-cost*lim.interval()))
-		u.tat = e.at
+		own.at = min(own.at, max(now, u.tat-cost*lim.interval()))
+		u.tat = own.at
 	} else {
 		if cost = min(cost, u.cur); cost <= 0 {
 			return
 		}
-		if own < 0 {
+		if own == nil {
 			own = l.insert(p, id, 0, now)
 		}
-		e := &p.table.places[own]
-		e.roll(end, int64(lim.Window))
-		e.cur = saturate(int64(e.cur) - cost)
+		own.roll(end, int64(lim.Window))
+		own.cur = saturate(int64(own.cur) - cost)
 		u.cur -= cost
 	}
-	p.changed(&p.table.places[own], own, lim, decide(lim, u, end, now, 0).Remaining)
+	p.changed(own, lim, decide(lim, u, end, now, 0).Remaining)
 }
 
-// usage joins all slots of an id; own is the place of this process's, or -1.
-func (p *partition) usage(id ID, lim *Limit, end int64) (u usage, own int) {
-	own = -1
-	t := &p.table
+// usage joins all slots of an id; own is this process's, or nil.
+func (p *partition) usage(id ID, lim *Limit, end int64) (u usage, own *entry) {
+	t := p.tableOf(id)
 	for i := t.first(id); i >= 0; i = t.after(id, i) {
 		e := &t.places[i]
 		if e.origin == 0 {
-			own = i
+			own = e
 		}
 		u.add(e, lim, end)
 	}
@@ -204,7 +199,7 @@ func (e *entry) roll(end, w int64) {
 
 // changed notes a new version of an own entry: when it expires, how full its
 // budget is, and to whom it is due.
-func (p *partition) changed(e *entry, i int, lim *Limit, left int64) {
+func (p *partition) changed(e *entry, lim *Limit, left int64) {
 	p.version++
 	e.version = p.version
 	expires := e.at
@@ -214,7 +209,7 @@ func (p *partition) changed(e *entry, i int, lim *Limit, left int64) {
 	e.expires = seconds(expires)
 	p.setFill(e, fill(left, lim.Capacity()))
 	if p.ranks != 0 {
-		p.setDue(i, p.ranks)
+		p.setDue(e, p.ranks)
 	}
 }
 

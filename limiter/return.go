@@ -15,12 +15,11 @@ func (l *Ledger) Return(id ID, lim Limit, cost, now int64) {
 	defer p.mu.Unlock()
 	end := windowEnd(id, int64(lim.Window), now)
 	u, own := p.usage(id, &lim, end)
-	if own < 0 {
+	if own == nil {
 		own = l.insert(p, id, 0, now)
 	}
-	e := &p.table.places[own]
-	e.roll(end, int64(lim.Window))
-	e.cur = saturate(int64(e.cur) - cost)
+	own.roll(end, int64(lim.Window))
+	own.cur = saturate(int64(own.cur) - cost)
 	u.cur -= cost
-	p.changed(e, own, &lim, decide(&lim, u, end, now, 0).Remaining)
+	p.changed(own, &lim, decide(&lim, u, end, now, 0).Remaining)
 }

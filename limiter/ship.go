@@ -37,21 +37,19 @@ func (l *Ledger) SetHolders(part int, ranks, all uint8, now int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ranks = ranks
-	for i := range p.table.places {
-		e := &p.table.places[i]
+	for e := range p.entries {
 		switch {
 		case !e.liveAt(now):
 		case e.due != 0:
 			e.due = ranks
 		default:
-			p.setDue(i, all&ranks)
+			p.setDue(e, all&ranks)
 		}
 	}
 }
 
-// setDue marks the entry at a place as due, and remembers where to find it.
-func (p *partition) setDue(i int, mask uint8) {
-	e := &p.table.places[i]
+// setDue marks an entry as due, and remembers how to find it.
+func (p *partition) setDue(e *entry, mask uint8) {
 	if e.due == 0 && mask != 0 {
 		p.due = append(p.due, ref{ID{e.hi, e.lo}, e.origin})
 		p.ledger.due.set(int(p.part), true)
@@ -59,14 +57,15 @@ func (p *partition) setDue(i int, mask uint8) {
 	e.due |= mask
 }
 
-// entryOf finds the entry that a ref names.
-func (p *partition) entryOf(r ref) (int, bool) {
-	for i := p.table.first(r.id); i >= 0; i = p.table.after(r.id, i) {
-		if p.table.places[i].origin == r.origin {
-			return i, true
+// entryOf finds the entry that a ref names, or nil.
+func (p *partition) entryOf(r ref) *entry {
+	t := p.tableOf(r.id)
+	for i := t.first(r.id); i >= 0; i = t.after(r.id, i) {
+		if e := &t.places[i]; e.origin == r.origin {
+			return e
 		}
 	}
-	return 0, false
+	return nil
 }
 
 // Collect calls send with each slot of a partition that is due to one of the ranks
@@ -82,11 +81,10 @@ func (l *Ledger) Collect(part int, mask uint8, now int64, send func(s Slot, rank
 func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s Slot, ranks uint8) uint8) {
 	keep := p.due[:0]
 	for _, r := range p.due {
-		i, ok := p.entryOf(r)
-		if !ok || p.table.places[i].due == 0 || p.table.places[i].due&listed != 0 {
+		e := p.entryOf(r)
+		if e == nil || e.due == 0 || e.due&listed != 0 {
 			continue // forgotten; perhaps it came back, and has another ref
 		}
-		e := &p.table.places[i]
 		if !e.liveAt(now) {
 			if e.due = 0; e.origin == 0 {
 				l.lost.Add(1)
@@ -102,8 +100,7 @@ func (l *Ledger) collectLocked(p *partition, mask uint8, now int64, send func(s 
 		}
 	}
 	for _, r := range keep {
-		i, _ := p.entryOf(r)
-		p.table.places[i].due &^= listed
+		p.entryOf(r).due &^= listed
 	}
 	if p.due = keep; len(keep) == 0 {
 		l.due.set(int(p.part), false)
@@ -122,8 +119,8 @@ func (l *Ledger) Due(id ID, origin Origin, mask uint8) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i, ok := p.entryOf(ref{id, o}); ok {
-		p.setDue(i, mask&p.ranks)
+	if e := p.entryOf(ref{id, o}); e != nil {
+		p.setDue(e, mask&p.ranks)
 	}
 }
 
@@ -138,7 +135,7 @@ func (l *Ledger) DueCount(part int, mask uint8) int {
 
 func (p *partition) dueLocked(mask uint8) (n int) {
 	for _, r := range p.due {
-		if i, ok := p.entryOf(r); ok && p.table.places[i].due&mask != 0 {
+		if e := p.entryOf(r); e != nil && e.due&mask != 0 {
 			n++
 		}
 	}
@@ -150,7 +147,7 @@ func (l *Ledger) Empty(part int) bool {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.table.used == 0
+	return p.used() == 0
 }
 
 // Cede ends this process's deciding for a partition. Under the lock, so that no
@@ -173,8 +170,8 @@ func (l *Ledger) Cede(part, most int, now int64, commit func(due []Slot) bool) b
 	if !commit(last) {
 		for _, s := range last {
 			o, _ := l.origins.lookup(s.Origin)
-			if i, ok := p.entryOf(ref{s.ID, o}); ok {
-				p.setDue(i, 1)
+			if e := p.entryOf(ref{s.ID, o}); e != nil {
+				p.setDue(e, 1)
 			}
 		}
 		return false
@@ -202,20 +199,19 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	p := &l.parts[s.ID.Partition()]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i, ok := p.entryOf(ref{s.ID, o})
-	if ok && (o == 0 || p.table.places[i].version >= s.Version) {
+	e := p.entryOf(ref{s.ID, o})
+	if e != nil && (o == 0 || e.version >= s.Version) {
 		return false
 	}
 	if o == 0 && s.Version > p.version {
 		return false // we never made that version
 	}
-	if !ok {
-		i = l.insert(p, s.ID, o, now)
+	if e == nil {
+		e = l.insert(p, s.ID, o, now)
 	}
-	e := &p.table.places[i]
 	e.at, e.cur, e.prev, e.version, e.expires = s.At, s.Cur, s.Prev, s.Version, s.Expires
 	p.setFill(e, s.Fill)
-	p.setDue(i, mask&p.ranks)
+	p.setDue(e, mask&p.ranks)
 	return true
 }
 
@@ -237,8 +233,7 @@ func (l *Ledger) Shift(now int64, d time.Duration) {
 }
 
 func (p *partition) shiftLocked(now, d int64) {
-	for i := range p.table.places {
-		e := &p.table.places[i]
+	for e := range p.entries {
 		if !e.liveAt(now) {
 			continue
 		}
@@ -247,7 +242,7 @@ func (p *partition) shiftLocked(now, d int64) {
 		if e.origin == 0 {
 			p.version++
 			e.version = p.version
-			p.setDue(i, p.ranks)
+			p.setDue(e, p.ranks)
 		}
 	}
 }

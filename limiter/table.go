@@ -23,7 +23,8 @@ type entry struct {
 // resized by reading and writing straight on. Never are all places in use.
 type table struct {
 	places []entry
-	used   int
+	used   int32
+	hand   int32 // where the search for what may go continues
 }
 
 const (
@@ -128,16 +129,18 @@ func (t *table) remove(i int) {
 }
 
 // full says whether one more entry needs grow first.
-func (t *table) full() bool { return (t.used+1)*10 > len(t.places)*9 }
+func (t *table) full() bool { return (int(t.used)+1)*10 > len(t.places)*9 }
 
-// resize moves all entries that keep wants to empty places. The unit is one
-// partition, so that the longest take is not much longer than the others. Since old
-// and new places have one order, each entry goes to its home or behind the one
-// before. The new places are not read, only written: reading fresh memory first
-// would cost a second page fault for each page, and faults are most of the time.
-func (t *table) resize(places []entry, keep func(e *entry) bool) {
-	old, over := t.places, t.overrun()
-	t.places, t.used = places, 0
+// newTable makes an empty table that n entries fit into.
+func newTable(n int) table { return table{places: make([]entry, capacityFor(n))} }
+
+// fill puts those entries of another table that keep wants into this empty one, which
+// has room for them. Since the places of both have one order, each entry goes to its
+// home or behind the one before. The new places are not read, only written: reading
+// fresh memory first would cost a second page fault for each page, and faults are most
+// of the time.
+func (t *table) fill(from *table, keep func(e *entry) bool) {
+	old, over := from.places, from.overrun()
 	next := 0
 	for _, part := range [2][]entry{old[over:], old[:over]} {
 		for i := range part {
@@ -146,19 +149,16 @@ func (t *table) resize(places []entry, keep func(e *entry) bool) {
 				continue
 			}
 			at := max(next, t.home(e.hi))
-			if at >= len(places) {
+			if at >= len(t.places) {
 				t.insert(*e)
 				continue
 			}
-			places[at] = *e
+			t.places[at] = *e
 			t.used++
 			next = at + 1
 		}
 	}
 }
-
-// room is how many entries can come before the table has to grow.
-func (t *table) room() int { return len(t.places)*9/10 - t.used }
 
 // overrun is how many entries stand at the first places because the last ones were
 // in use: they are the last in order.

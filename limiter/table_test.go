@@ -27,9 +27,16 @@ func (m *tableModel) place(r ref) int {
 	return -1
 }
 
+// resize moves what keep wants into a new table for n entries.
+func (m *tableModel) resize(n int, keep func(*entry) bool) {
+	old := m.table
+	m.table = newTable(n)
+	m.table.fill(&old, keep)
+}
+
 func (m *tableModel) insert(r ref, version uint64) {
 	if m.table.full() {
-		m.table.resize(make([]entry, capacityFor(m.table.used+1)), func(*entry) bool { return true })
+		m.resize(int(m.table.used)+1, func(*entry) bool { return true })
 	}
 	i := m.table.insert(entry{hi: r.id.Hi, lo: r.id.Lo, origin: r.origin, version: version, expires: 1})
 	require.Equal(m.t, version, m.table.places[i].version, "insert returned another place")
@@ -38,7 +45,7 @@ func (m *tableModel) insert(r ref, version uint64) {
 
 // check walks each id and finds exactly its entries, each once.
 func (m *tableModel) check(step int) {
-	require.Equal(m.t, len(m.want), m.table.used, "step %d", step)
+	require.Equal(m.t, len(m.want), int(m.table.used), "step %d", step)
 	perID, found := map[ID]int{}, 0
 	for r, version := range m.want {
 		perID[r.id]++
@@ -55,7 +62,7 @@ func (m *tableModel) check(step int) {
 		}
 		found += walked
 	}
-	require.Equal(m.t, m.table.used, found, "step %d", step)
+	require.Equal(m.t, int(m.table.used), found, "step %d", step)
 	m.checkOrder(step)
 }
 
@@ -109,7 +116,7 @@ func TestTableAgainstMap(t *testing.T) {
 						n++
 					}
 				}
-				m.table.resize(make([]entry, capacityFor(n)+r.IntN(20)), keep)
+				m.resize(n+r.IntN(20), keep)
 			}
 			m.check(step)
 		}
@@ -142,7 +149,7 @@ func TestTableOfNothing(t *testing.T) {
 func TestCapacityIsTight(t *testing.T) {
 	for n := 1; n < 20_000; n += 1 + n/10 {
 		c := capacityFor(n)
-		full := table{places: make([]entry, c), used: n - 1}
+		full := table{places: make([]entry, c), used: int32(n - 1)}
 		require.False(t, full.full(), "%d entries do not fit into what is made for them", n)
 		if n > 100 {
 			require.LessOrEqual(t, c*10, n*15, "too much room for %d", n)
