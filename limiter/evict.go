@@ -17,6 +17,7 @@ func (l *Ledger) insert(p *partition, id ID, origin uint16, now int64) *entry {
 	l.sweep(p, p.tableOf(id), now)
 	l.reserve(p, id, now)
 	t := l.roomFor(p, id, now)
+	p.used++
 	return &t.places[t.insert(entry{hi: id.Hi, lo: id.Lo, origin: origin, expires: 1})]
 }
 
@@ -61,7 +62,7 @@ func (l *Ledger) reserve(p *partition, id ID, now int64) {
 // compared as well: few keys in many partitions are one pool.
 func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo bool) bool {
 	best, at := p, p.victim(id, now, blockedToo)
-	seen, enough := p.used(), int(min(evictSample, l.max))
+	seen, enough := p.used, int(min(evictSample, l.max))
 	for i := 1; i < Partitions; i++ {
 		if at.table != nil && (seen >= enough || at.entry().worth(now) == 0) {
 			break
@@ -70,7 +71,7 @@ func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo bool) bool {
 		if !q.mu.TryLock() {
 			continue
 		}
-		seen += q.used()
+		seen += q.used
 		other := q.victim(id, now, blockedToo)
 		if other.table == nil || at.table != nil && other.entry().worth(now) >= at.entry().worth(now) {
 			q.mu.Unlock()
@@ -113,7 +114,7 @@ func (l *Ledger) evictAt(p *partition, at place, now int64) {
 // victim is where the entry to evict stands: something expired, else the one of least
 // worth in a sample, from the id's table or, where none there may go, from another.
 func (p *partition) victim(id ID, now int64, blockedToo bool) place {
-	if !blockedToo && int(p.blocked) == p.used() {
+	if !blockedToo && int(p.blocked) == p.used {
 		return place{}
 	}
 	first, n := p.index(id), p.tables()
@@ -167,6 +168,7 @@ func (l *Ledger) removeAt(p *partition, t *table, i int) {
 
 // forget settles the counters for an entry that goes.
 func (l *Ledger) forget(p *partition, e *entry) {
+	p.used--
 	if e.fill == 255 {
 		p.blocked--
 	}

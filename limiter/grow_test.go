@@ -100,8 +100,45 @@ func TestTablesDropWhatHasExpired(t *testing.T) {
 	}
 	checkBooks(t, g)
 	checkTables(t, p)
-	require.LessOrEqual(t, p.used(), 9*tableKeys, "what has expired is kept")
+	require.LessOrEqual(t, p.used, 9*tableKeys, "what has expired is kept")
 }
+
+// What is stored in several tables is due, shipped, forgotten by the clock and moved
+// with it like what is in one.
+func TestSeveralTablesAreShipped(t *testing.T) {
+	const keys, part = 5 * tableKeys, 5
+	from, to, l := NewLedger(1, million), NewLedger(2, million), Per(10, 100*w5)
+	for i := range keys { // some before anybody is to have them, the others after
+		if i == keys/2 {
+			from.SetHolders(part, 0b10, 0b10, t0)
+		}
+		require.True(t, from.Take(spread(part, i), l, 1, t0, all).Allowed)
+	}
+	require.Greater(t, from.parts[part].tables(), 3)
+	require.Equal(t, keys, from.DueCount(part, 0b10))
+	from.Collect(part, 0b10, t0, func(s Slot, ranks uint8) uint8 {
+		require.True(t, to.Merge(s, t0, 0), "shipped twice: %v", s)
+		return ranks
+	})
+	require.Zero(t, from.DueCount(part, 0b10))
+	require.Equal(t, keys, entries(to))
+	require.Equal(t, slots(from), slots(to))
+	for i := range keys {
+		from.Due(spread(part, i), 1, 0b10)
+	}
+	require.Equal(t, keys, from.DueCount(part, 0b10))
+	was := slots(from)
+	from.Shift(t0, time.Second)
+	for who, s := range slots(from) {
+		require.Equal(t, was[who].At+int64(time.Second), s.At)
+	}
+	checkTables(t, &to.parts[part])
+	checkBooks(t, from)
+	checkBooks(t, to)
+}
+
+// spread is one of many ids of a partition, in no order.
+func spread(part, i int) ID { return ID{mix(uint64(i)), uint64(part + i*Partitions)} }
 
 // A full ledger whose partition has several tables evicts from all of them, and a
 // blocked budget only where every table has nothing else.

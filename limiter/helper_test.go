@@ -87,9 +87,13 @@ func checkBooks(t testing.TB, l *Ledger) {
 				blocked++
 			}
 		}
-		if used != p.used() || blocked != int(p.blocked) {
-			require.Fail(t, "a partition's counters are wrong", "partition %d: used %d, found %d; blocked %d, found %d",
-				i, p.used(), used, p.blocked, blocked)
+		inTables := 0
+		for j := range p.tables() {
+			inTables += int(p.at(j).used)
+		}
+		if used != p.used || used != inTables || blocked != int(p.blocked) {
+			require.Fail(t, "a partition's counters are wrong", "partition %d: used %d, %d in tables, found %d; blocked %d, found %d",
+				i, p.used, inTables, used, p.blocked, blocked)
 		}
 		live += used
 		p.mu.Unlock()

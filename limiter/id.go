@@ -11,9 +11,8 @@ import (
 
 // Partitions is the number of parts into which all ids fall. Placement, storage,
 // locks and hand-over go by partition. It is a constant, not a setting: two nodes
-// that differed would disagree for ever. It is prime, large enough to spread over
-// some fifty nodes, and makes one partition of ten million keys small enough to be
-// grown within a fraction of a millisecond.
+// that differed would disagree for ever. It is prime, and large enough to spread over
+// some fifty nodes.
 const Partitions = 1021
 
 // ID stands for a budget: a keyed 128-bit hash of the key, and the limit's window

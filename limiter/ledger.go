@@ -53,7 +53,8 @@ type partition struct {
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
 	ledger  *Ledger
 	due     []ref // entries with a due bit, some of them gone by now
-	_       [32]byte
+	used    int   // entries in all tables
+	_       [24]byte
 }
 
 // ref names an entry across moves within its table.

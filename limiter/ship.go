@@ -147,7 +147,7 @@ func (l *Ledger) Empty(part int) bool {
 	p := &l.parts[part]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.used() == 0
+	return p.used == 0
 }
 
 // Cede ends this process's deciding for a partition. Under the lock, so that no

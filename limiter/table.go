@@ -89,7 +89,7 @@ func (t *table) seek(id ID, i int) int {
 }
 
 // insert puts an entry of an id and origin that are not there yet, and returns its
-// place. There is room: the caller has called grow.
+// place. There is room: the table is not full.
 func (t *table) insert(e entry) int {
 	i, d, at := t.home(e.hi), 0, -1
 	for {
@@ -128,7 +128,7 @@ func (t *table) remove(i int) {
 	t.used--
 }
 
-// full says whether one more entry needs grow first.
+// full says whether there is no room for one more entry.
 func (t *table) full() bool { return (int(t.used)+1)*10 > len(t.places)*9 }
 
 // newTable makes an empty table that n entries fit into.
