@@ -134,15 +134,6 @@ func (m *members) hasCaughtUp(name string, fingerprint uint64) bool {
 	return m.caught[name] == fingerprint
 }
 
-// heard says whether a member's slots are here, so far as they can be known: it never
-// vanished, or has caught up since, or had time enough to.
-func (m *members) heard(x *member, fingerprint uint64, age time.Duration) (heard, caught bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	caught = m.caught[x.name] == fingerprint
-	return caught || x.backAt == 0 || age-x.backAt >= healTime, caught
-}
-
 // lossAt is the age at which a node vanished last.
 func (m *members) lossAt() time.Duration {
 	m.mu.Lock()

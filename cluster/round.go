@@ -128,12 +128,10 @@ func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
 // successor with copies, unless the limit wants its bound kept in a split that is
 // perhaps just not noticed yet; one node's share by a node without copies.
 func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share {
-	one := limiter.Share{Seen: 1, Known: v.known}
-	s, _ := v.share(n.mode(l))
 	if alone || n.mode(l) != limiter.SplitFull {
-		return one
+		return limiter.Share{Seen: 1, Known: v.known}
 	}
-	return s
+	return limiter.Share{}
 }
 
 // knowsNothing says whether this node may have no copies of a partition: not all others
@@ -287,7 +285,7 @@ func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 		}
 		return limiter.Decision{}
 	}
-	if _, minority := r.v.share(n.mode(&r.c.lim)); minority {
+	if _, minority := r.v.share(n.mode(&r.c.lim), r.c.id.Partition(), n.clock.age()); minority {
 		return n.minorityDecision()
 	}
 	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)

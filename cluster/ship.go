@@ -122,11 +122,14 @@ func (b *batches) send(p *peer, c *shipCall) {
 	}
 }
 
-// tellCaughtUp says to each peer, once per table, that it has been sent everything,
-// and asks those to say so that have not.
+// tellCaughtUp says to each peer, once per table, that it has been sent everything and
+// handed all that it owns, and asks those to say so that have not.
 func (n *Node) tellCaughtUp(v *view) {
-	f, age := v.table.Fingerprint(), int64(n.clock.age())
+	f, age, owing := v.table.Fingerprint(), int64(n.clock.age()), n.owing(v)
 	for _, p := range v.all {
+		if owing[p] {
+			continue
+		}
 		ask := !n.members.hasCaughtUp(p.name, f) && age-p.askedAt.Load() >= int64(askCaughtUp)
 		if p.caughtUp.Load() == f && !ask || p.down.Load() {
 			continue
@@ -142,6 +145,22 @@ func (n *Node) tellCaughtUp(v *view) {
 			p.caughtUp.CompareAndSwap(f, 0)
 		}
 	}
+}
+
+// owing are the peers that own what this node holds, or is just handing over.
+func (n *Node) owing(v *view) map[*peer]bool {
+	owing := map[*peer]bool{}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for part := range n.ledger.Held().All() {
+		if p, _ := v.holderPeer(part, 0); p != nil {
+			owing[p] = true
+		}
+	}
+	for _, c := range n.unacked {
+		owing[c.to] = true
+	}
+	return owing
 }
 
 const askCaughtUp = 250 * time.Millisecond // before a peer is asked again

@@ -125,7 +125,7 @@ func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Li
 	var s limiter.Share
 	if v.heard < v.known || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
-		if s, minority = v.share(mode); minority {
+		if s, minority = v.share(mode, id.Partition(), age); minority {
 			return n.minorityDecision(), true
 		}
 		if one, ok := n.caution(v, mode, id, l, now); ok {

@@ -18,7 +18,8 @@ type view struct {
 	all    []*peer          // the values of byName, in the order of names
 	seen   int              // living members, this node among them
 	known  int              // and those that vanished not long ago
-	heard  int              // seen, without those that came back just now: see share
+	heard  int              // seen, without those that came back and have not all told what they know: see share
+	before int              // seen, without all that came back a short time ago
 	caught bool             // all peers have sent what is due by this table
 	serial uint32           // views are numbered
 	lossAt time.Duration    // age at which a node vanished last
@@ -43,30 +44,32 @@ func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Own
 
 // share is how much of a limit a side of a split may admit by itself in this view. In
 // the minority of a cluster that wants a quorum it is nothing. When a split heals, a
-// side keeps its share for a moment: the others are seen before their slots are here.
-func (v *view) share(mode limiter.Split) (s limiter.Share, minority bool) {
-	if v.heard >= v.known || mode == limiter.SplitFull {
+// side keeps its share until all that came back have told what they know and handed over
+// what they held; and of what another node owns now, until this one has handed it over:
+// that one is told what the other side spent.
+func (v *view) share(mode limiter.Split, part int, age time.Duration) (s limiter.Share, minority bool) {
+	seen := v.heard
+	if v.healing(age) && !v.owns(part) {
+		seen = v.before
+	}
+	if seen >= v.known || mode == limiter.SplitFull {
 		return limiter.Share{}, false
 	}
 	if mode == limiter.SplitQuorum {
-		return limiter.Share{}, 2*v.heard <= v.known
+		return limiter.Share{}, 2*seen <= v.known
 	}
-	return limiter.Share{Seen: v.heard, Known: v.known}, false
+	return limiter.Share{Seen: seen, Known: v.known}, false
 }
 
 // caution is how much this node may admit for a partition that it took over from a
 // holder that vanished: for a while, one node's share. With SplitFull, until those
 // have told who decided alone meanwhile, if this node has no copies. With the other
-// modes, until it is clear how many are gone, since in a split they vanish one by one;
-// and after the heal what it still holds for another owner, since the others' slots go
-// to that one.
+// modes, until it is clear how many are gone, since in a split they vanish one by one.
 func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
 	part := id.Partition()
 	orphaned := n.orphaned[part].Load()
 	one := limiter.Share{Seen: 1, Known: v.known}
 	switch {
-	case mode != limiter.SplitFull && v.healing(n.clock.age()) && !v.owns(part):
-		return one, true
 	case orphaned == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught):
 		return s, false
 	case mode == limiter.SplitFull:
@@ -87,8 +90,8 @@ const (
 	lossTime  = 4 * time.Second // for gossip to find out who else is gone
 )
 
-// healTime is for how long at most a member that vanished and came back does not count
-// as heard. Normally it says when it has caught up, after one flush.
+// healTime is for how long at most members that vanished and came back do not count as
+// heard. Normally they say when they have caught up, after one flush.
 const healTime = 3 * time.Second
 
 // rebuild makes the view that follows from the members, and moves the node to it.
@@ -120,7 +123,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 	for _, name := range except {
 		without[name] = true
 	}
-	v := &view{self: -1, byName: map[string]*peer{}, seen: 1, heard: 1}
+	v := &view{self: -1, byName: map[string]*peer{}, seen: 1}
 	var names []string
 	vanished := 0
 	for _, m := range list {
@@ -151,22 +154,35 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		}
 	}
 	v.table, v.self = table, table.Index(n.cfg.Name)
-	v.caught = true
-	for _, m := range list {
-		if v.byName[m.name] == nil {
-			continue
-		}
-		heard, caught := n.members.heard(m, table.Fingerprint(), n.clock.age())
-		if heard && !m.leaving {
-			v.heard++
-		}
-		v.caught, v.backAt = v.caught && caught, max(v.backAt, m.backAt)
-	}
+	n.count(v, list)
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {
 		v.peers[i] = v.byName[name]
 	}
 	return v
+}
+
+// count counts the members of a view that may be relied on, now that its table is known.
+// Those that came back count all at once: of the first to be heard the other side may
+// still think as its own, and the slots may be with the last.
+func (n *Node) count(v *view, list []*member) {
+	age, fresh, told := n.clock.age(), 0, true
+	v.caught = true
+	for _, m := range list {
+		if v.byName[m.name] == nil {
+			continue
+		}
+		caught := n.members.hasCaughtUp(m.name, v.table.Fingerprint())
+		v.caught, v.backAt = v.caught && caught, max(v.backAt, m.backAt)
+		if m.backAt != 0 && age-m.backAt < healTime && !m.leaving {
+			fresh++
+			told = told && caught
+		}
+	}
+	v.heard, v.before = v.seen, v.seen-fresh
+	if !told {
+		v.heard = v.before
+	}
 }
 
 // moveTo makes v the node's view: what moved becomes due, and partitions change

@@ -1,41 +1,88 @@
 package clustertest
 
 import (
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/limiter"
 )
 
-// In a window that begins after a split was noticed, share keeps to the quota, also
-// when the split heals in it: what the other side spent must be known before this
-// side's share grows.
-func TestShareHoldsWhileHealing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := New(t, 3, Options{Config: func(_ int, cfg *cluster.Config) {
-			cfg.Split, cfg.ExpectedNodes = limiter.SplitShare, 3
-		}})
-		l := limiter.Per(12, 24*time.Hour)
-		c.Split([]int{0, 2}, []int{1})
-		time.Sleep(30 * time.Second)
-		sum := map[string]int{}
+// In a window that begins after a split was noticed, share and quorum keep to the quota,
+// also when the split heals in it: no side may count those that came back before it knows
+// what they know.
+func TestQuotaHoldsWhileHealing(t *testing.T) {
+	const quota = 60
+	for _, mode := range []limiter.Split{limiter.SplitShare, limiter.SplitQuorum} {
+		for _, sides := range [][][]int{{{0, 2}, {1}}, {{0, 1, 4}, {2, 3}}, {{0, 1}, {2, 3}, {4, 5, 6}}} {
+			t.Run(fmt.Sprintf("%v %v", mode, sides), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c, l, keys := splitForAWindow(t, mode, quota, sides)
+					sum := map[string]int{}
+					for _, k := range keys[:len(keys)/2] {
+						for _, side := range sides {
+							sum[k] += spend(t, c, k, l, 2*quota, side...)
+						}
+					}
+					spendWhileHealing(t, c, keys, l, sum)
+				})
+			})
+		}
+	}
+}
+
+// splitForAWindow starts a cluster and splits it for longer than a window of the limit
+// that it returns. The keys are some whose window is not over soon.
+func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, sides [][]int) (c *Cluster, l limiter.Limit, long []string) {
+	c = New(t, len(slices.Concat(sides...)), Options{Network: simnet.Options{Latency: 5 * time.Millisecond, KeepAlive: 2 * time.Second}, Config: func(_ int, cfg *cluster.Config) {
+		cfg.Split, cfg.ForgetAfter = mode, 24*time.Hour
+	}})
+	l = limiter.Per(quota, 10*time.Minute)
+	c.Split(sides...)
+	time.Sleep(l.Window + 30*time.Second)
+	for _, k := range keys {
+		now := time.Now().UnixNano()
+		start := limiter.WindowStart(limiter.NewHasher(nil).ID(k, l), &l, now)
+		if start+int64(l.Window) > now+int64(time.Minute) {
+			long = append(long, k)
+		}
+	}
+	require.Greater(t, len(long), len(keys)/2)
+	return c, l, long
+}
+
+// spendWhileHealing heals the cluster and asks all nodes without a pause. In the end the
+// whole quota is spent, no less and no more.
+func spendWhileHealing(t *testing.T, c *Cluster, keys []string, l limiter.Limit, sum map[string]int) {
+	c.Heal()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	end := time.Now().Add(5 * time.Second) // more than healTime
+	for _, i := range c.Running() {
 		for _, k := range keys {
-			sum[k] = spend(t, c, k, l, 20, 0, 2) + spend(t, c, k, l, 20, 1)
-			require.Equal(t, 12, sum[k], "key %s while split", k)
+			wg.Go(func() {
+				for ; time.Now().Before(end); time.Sleep(time.Millisecond) {
+					d, err := c.Node(i).Take(t.Context(), k, l, 1)
+					mu.Lock()
+					assert.NoError(t, err)
+					if d.Allowed {
+						sum[k]++
+					}
+					mu.Unlock()
+				}
+			})
 		}
-		c.Heal()
-		for range 1000 {
-			for _, k := range keys {
-				sum[k] += spend(t, c, k, l, 3)
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		for _, k := range keys {
-			require.Equal(t, 12, sum[k], "key %s after the heal", k)
-		}
-	})
+	}
+	wg.Wait()
+	for _, k := range keys {
+		assert.EqualValues(t, l.Quota, sum[k], "key %s", k)
+	}
 }

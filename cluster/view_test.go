@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
+)
+
+// someView is the view of a node "a" beside "b", and a partition that each of them owns.
+func someView(t *testing.T) (v *view, b *peer, mine, theirs int) {
+	table, err := ring.New([]string{"a", "b"})
+	require.NoError(t, err)
+	b = &peer{name: "b"}
+	v = &view{table: table, self: 0, peers: []*peer{nil, b}, all: []*peer{b}, byName: map[string]*peer{"b": b}}
+	mine, theirs = -1, -1
+	for part := range limiter.Partitions {
+		if v.owns(part) {
+			mine = part
+		} else {
+			theirs = part
+		}
+	}
+	return v, b, mine, theirs
+}
+
+// After a heal, what a node holds for another owner it may admit as its side might before:
+// the other side's slots go to the owner.
+func TestShareOfWhatAnotherOwns(t *testing.T) {
+	v, _, mine, theirs := someView(t)
+	v.known, v.heard, v.before, v.backAt = 5, 5, 2, time.Minute
+	for _, c := range []struct {
+		mode     limiter.Split
+		part     int
+		age      time.Duration
+		share    limiter.Share
+		minority bool
+	}{
+		{limiter.SplitShare, mine, v.backAt + healTime/2, limiter.Share{}, false},
+		{limiter.SplitShare, theirs, v.backAt + healTime/2, limiter.Share{Seen: 2, Known: 5}, false},
+		{limiter.SplitShare, theirs, v.backAt + healTime, limiter.Share{}, false},
+		{limiter.SplitQuorum, mine, v.backAt + healTime/2, limiter.Share{}, false},
+		{limiter.SplitQuorum, theirs, v.backAt + healTime/2, limiter.Share{}, true},
+		{limiter.SplitFull, theirs, v.backAt + healTime/2, limiter.Share{}, false},
+	} {
+		s, minority := v.share(c.mode, c.part, c.age)
+		require.Equal(t, c.share, s, "%v", c)
+		require.Equal(t, c.minority, minority, "%v", c)
+	}
+}
+
+// "Caught up" says also that the peer has what it owns: while this node decides for any
+// of it, the peer must not count this node's side as its own.
+func TestOwingWhatAnotherOwns(t *testing.T) {
+	v, b, mine, theirs := someView(t)
+	n := &Node{ledger: limiter.NewLedger(1, 1000), unacked: map[int]*ceded{}}
+	for part := range limiter.Partitions {
+		n.ledger.Hold(part, false)
+	}
+	n.ledger.Hold(mine, true)
+	require.Empty(t, n.owing(v))
+	n.ledger.Hold(theirs, true)
+	require.True(t, n.owing(v)[b])
+	n.ledger.Hold(theirs, false)
+	require.Empty(t, n.owing(v))
+	n.unacked[theirs] = &ceded{to: b}
+	require.True(t, n.owing(v)[b])
+}
+
+// Members that came back count all at once, when the last of them has caught up, or had
+// time enough.
+func TestThoseWhoComeBackCountTogether(t *testing.T) {
+	v, _, _, _ := someView(t)
+	n := &Node{}
+	now := time.Now()
+	n.clock.init(func() time.Time { return now })
+	list := []*member{{name: "b", live: true}, {name: "c", live: true, backAt: 1}, {name: "d", live: true, backAt: 1}}
+	v.seen, n.members.byName = 4, map[string]*member{}
+	for _, m := range list {
+		v.byName[m.name], n.members.byName[m.name] = &peer{}, m
+	}
+	heard := func() int {
+		n.count(v, list)
+		return v.heard
+	}
+	require.Equal(t, 2, heard())
+	n.members.caughtUp("c", v.table.Fingerprint())
+	require.Equal(t, 2, heard())
+	n.members.caughtUp("d", v.table.Fingerprint()+1)
+	require.Equal(t, 2, heard())
+	n.members.caughtUp("d", v.table.Fingerprint())
+	require.Equal(t, 4, heard())
+	delete(n.members.caught, "d")
+	require.Equal(t, 2, heard())
+	require.Equal(t, 2, v.before)
+	now = now.Add(healTime + 1)
+	require.Equal(t, 4, heard())
+	require.Equal(t, 4, v.before)
+}
