@@ -49,8 +49,8 @@ type Config struct {
 	// so themselves. SplitDefault means SplitFull.
 	Split limiter.Split
 	// ExpectedNodes is how many nodes the cluster has when it is whole. SplitShare and
-	// SplitQuorum hold their bound without it only until ForgetAfter. 0 means that it
-	// is learned.
+	// SplitQuorum hold their bound without it only until ForgetAfter, and for a node that
+	// starts cut off from all others not at all. 0 means that it is learned.
 	ExpectedNodes int
 	// ForgetAfter is how long a node that vanished without leaving still counts as
 	// known. 0 means one minute.

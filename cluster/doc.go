@@ -13,16 +13,16 @@
 //
 // # Where to look
 //
-//	who is there?                     gossip.go, members.go, view.go
+//	who is there, and who is missing? gossip.go, members.go, roster.go, view.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
 //	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)
 //	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
-//	what may a side of a split admit? view.go (share), round.go (forcedShare)
+//	what may a side of a split admit? view.go (share, count), round.go (forcedShare)
 //	what time is it?                  clock.go, sync.go
-//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), gossip.go (meta)
+//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), gossip.go (meta), roster.go
 //	what may a peer ask?              serve.go
 //	one port for all of it            port.go, network.go
 //	when does a node start and end?   node.go, leave.go
@@ -69,7 +69,10 @@
 //
 // After a failure the slots meet, and every answer is exact again. A node that
 // vanished without leaving counts as known for ForgetAfter; for SplitShare and
-// SplitQuorum to keep their bound for longer, set ExpectedNodes.
+// SplitQuorum to keep their bound for longer, set ExpectedNodes. Who joins while others
+// are missing does not count before they are back, have left or are forgotten, unless
+// there are not more nodes than ExpectedNodes. Those that come back count together, when
+// all have told what they admitted and handed over what the others own.
 //
 // # Invariants
 //

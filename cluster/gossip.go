@@ -100,11 +100,26 @@ func (g gossip) NodeMeta(int) []byte {
 	return meta{g.n.origin, g.n.leaving.Load()}.encode()
 }
 
-// NotifyMsg, GetBroadcasts, LocalState and MergeRemoteState are not used.
+// NotifyMsg and GetBroadcasts are not used.
 func (gossip) NotifyMsg([]byte)                {}
 func (gossip) GetBroadcasts(int, int) [][]byte { return nil }
-func (gossip) LocalState(bool) []byte          { return nil }
-func (gossip) MergeRemoteState([]byte, bool)   {}
+
+// LocalState is the roster, which goes with each exchange of members.
+func (g gossip) LocalState(bool) []byte {
+	return appendRoster(nil, g.n.members.roster(g.n.clock.age()))
+}
+
+// MergeRemoteState learns from another node's.
+func (g gossip) MergeRemoteState(b []byte, _ bool) {
+	r, err := readRoster(b)
+	if err != nil {
+		g.n.members.refuse("roster", func() { g.n.log.Error("a node tells who is missing in a way that is not weir's") })
+		return
+	}
+	if g.n.members.learn(r, g.n.clock.age()) {
+		g.n.kick(g.n.changed)
+	}
+}
 
 // NotifyAlive refuses nodes that cannot be of this cluster.
 func (g gossip) NotifyAlive(m *memberlist.Node) error {

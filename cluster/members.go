@@ -14,42 +14,93 @@ type member struct {
 	name, addr string
 	origin     limiter.Origin
 	live       bool
-	leaving    bool          // it said goodbye, and hands over what it has
-	lostAt     time.Duration // this node's age when it vanished without one
-	backAt     time.Duration // and when it was seen again; 0 if it never vanished
+	leaving    bool          // it said goodbye: it hands over what it has, or is gone
+	guest      bool          // it came while others were missing: see roster.go
+	lostAt     time.Duration // this node's age when it was seen no more
+	backAt     time.Duration // and when it came with slots that others may need; 0 if it has none
+}
+
+// vanished says whether it is gone without a goodbye, and still counts as known.
+func (x *member) vanished(age, forget time.Duration) bool {
+	return !x.live && !x.leaving && age-x.lostAt < forget
 }
 
 // members is what gossip has told about the other nodes. It outlives gossip's own
 // memory, which forgets the dead: a split may last for hours, and its other side is
 // looked for at the addresses it had.
 type members struct {
+	self     string // this node's name
+	origin   limiter.Origin
+	forget   time.Duration // Config.ForgetAfter
+	expected int           // Config.ExpectedNodes
+
 	mu       sync.Mutex
 	byName   map[string]*member
 	refused  map[string]bool   // what has been logged once
 	caught   map[string]uint64 // the table by which a node has sent us all that is due
 	rivals   map[string]string // addresses at which a second node has a living one's name
 	lastLoss time.Duration     // age at which a node vanished last
+	guest    bool              // this node is one
+	started  bool              // this node has its first view
 }
 
-const vanishedMax = 256 // vanished nodes whose addresses are remembered
+const vanishedMax = 256 // nodes that are gone and remembered
 
 func (m *members) see(name, addr string, mt meta, age time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.byName == nil {
-		m.byName = map[string]*member{}
-	}
-	x := &member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}
-	if old := m.byName[name]; old != nil && old.origin == mt.origin {
-		x.leaving = x.leaving || old.leaving // gossip may be behind, and nobody who leaves stays after all
-		if x.backAt = old.backAt; !old.live {
-			x.backAt = max(1, age)
-		}
-	}
-	m.byName[name] = x
+	m.admitLocked(member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}, age)
 	if m.rivals[name] == addr {
 		delete(m.rivals, name)
 	}
+}
+
+// admitLocked puts a living process among the members.
+func (m *members) admitLocked(x member, age time.Duration) {
+	age = max(1, age)
+	switch old := m.byName[x.name]; {
+	case old == nil:
+		x.guest = m.missesLocked(age)
+		if x.guest || m.apartLocked(age) {
+			x.backAt = age
+		}
+	case old.origin == x.origin:
+		x.leaving = x.leaving || old.leaving // gossip may be behind, and nobody who leaves stays after all
+		if x.guest, x.backAt = old.guest, old.backAt; !old.live {
+			x.backAt = age
+		}
+	default: // a new process of a known node
+		x.guest = old.guest
+		if !old.live && !old.leaving || m.apartLocked(age) {
+			x.backAt = age
+		}
+	}
+	m.putLocked(x)
+}
+
+// missesLocked says whether somebody vanished who still counts as known.
+func (m *members) missesLocked(age time.Duration) bool {
+	for _, x := range m.byName {
+		if x.vanished(age, m.forget) {
+			return true
+		}
+	}
+	return false
+}
+
+// apartLocked says whether a process that comes now may have been on another side of a
+// split: others are missing, or have just come back, or there should be more of them.
+func (m *members) apartLocked(age time.Duration) bool {
+	living := 1 // this node
+	for _, x := range m.byName {
+		if x.vanished(age, m.forget) || x.live && x.backAt != 0 && age-x.backAt < healTime {
+			return true
+		}
+		if x.live && !x.leaving {
+			living++
+		}
+	}
+	return m.started && living < m.expected
 }
 
 // rival notes a second node of a name. When the first one is gone, that one is looked
@@ -68,7 +119,7 @@ func (m *members) missing() (addrs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, x := range m.byName {
-		if !x.live {
+		if !x.live && !x.leaving {
 			addrs = append(addrs, x.addr)
 		}
 	}
@@ -82,14 +133,14 @@ func (m *members) missing() (addrs []string) {
 
 // restarted notes a new process of a known node, heard from before gossip told. It
 // says whether that was news.
-func (m *members) restarted(name, addr string, origin limiter.Origin) bool {
+func (m *members) restarted(name, addr string, origin limiter.Origin, age time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.byName[name]
 	if old == nil || !old.live || old.addr != addr || old.origin >= origin {
 		return false
 	}
-	m.byName[name] = &member{name: name, addr: addr, origin: origin, live: true}
+	m.admitLocked(member{name: name, addr: addr, origin: origin, live: true}, age)
 	return true
 }
 
@@ -156,25 +207,33 @@ func (m *members) lose(gone *member, age time.Duration) {
 	if old != gone {
 		return
 	}
-	if old.leaving {
-		delete(m.byName, name)
-		delete(m.caught, name)
-		return
-	}
 	delete(m.caught, name)
 	lost := *old
 	lost.live, lost.lostAt = false, age
 	m.byName[name] = &lost
-	m.lastLoss = age
-	var vanished []*member
+	if !lost.leaving {
+		m.lastLoss = age
+	}
+	m.forgetLocked(age)
+}
+
+// forgetLocked keeps the number of those small that are gone.
+func (m *members) forgetLocked(age time.Duration) {
+	var gone []*member
 	for _, x := range m.byName {
-		if !x.live {
-			vanished = append(vanished, x)
+		switch {
+		case x.live:
+		case x.leaving && age-x.lostAt >= m.forget:
+			delete(m.byName, x.name)
+		default:
+			gone = append(gone, x)
 		}
 	}
-	if len(vanished) > vanishedMax {
-		slices.SortFunc(vanished, func(a, b *member) int { return cmp.Compare(a.lostAt, b.lostAt) })
-		delete(m.byName, vanished[0].name)
+	if len(gone) > vanishedMax {
+		slices.SortFunc(gone, func(a, b *member) int { return cmp.Compare(a.lostAt, b.lostAt) })
+		for _, x := range gone[:len(gone)-vanishedMax] {
+			delete(m.byName, x.name)
+		}
 	}
 }
 

@@ -107,6 +107,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.origin = newOrigin(n.clock.now())
+	n.members.self, n.members.origin = cfg.Name, n.origin
+	n.members.forget, n.members.expected = cfg.ForgetAfter, cfg.ExpectedNodes
 	n.hasher = limiter.NewHasher(cfg.Secret)
 	n.ledger = limiter.NewLedger(n.origin, cfg.MaxKeys)
 	for part := range limiter.Partitions {
@@ -157,6 +159,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.joinSeeds(ctx)
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
+	n.members.start()
 	close(n.started)
 	n.loops.Go(n.loop)
 	n.loops.Go(n.rejoin)

@@ -154,7 +154,7 @@ func (n *Node) hello() hello {
 // heardOf notes who is at the other end of a connection. A restart is seen there
 // before gossip tells of it.
 func (n *Node) heardOf(h hello) {
-	if n.members.restarted(h.name, h.addr, h.origin) {
+	if n.members.restarted(h.name, h.addr, h.origin, n.clock.age()) {
 		n.kick(n.changed)
 	}
 	if h.name != n.cfg.Name && !n.members.knows(h.name, h.origin) {

@@ -10,7 +10,7 @@ import (
 type Stats struct {
 	limiter.Stats
 	Live        int           // members that this node sees, itself among them
-	Known       int           // and those that vanished not long ago, or ExpectedNodes
+	Known       int           // and those that vanished not long ago, or ExpectedNodes; without who came since they are missing
 	Unreachable int           // members that it sees and that do not answer it
 	Holding     int           // partitions that this node decides for
 	Pending     int           // partitions that it owns and another still decides for

@@ -17,9 +17,9 @@ type view struct {
 	byName map[string]*peer // those and the leaving ones
 	all    []*peer          // the values of byName, in the order of names
 	seen   int              // living members, this node among them
-	known  int              // and those that vanished not long ago
-	heard  int              // seen, without those that came back and have not all told what they know: see share
-	before int              // seen, without all that came back a short time ago
+	known  int              // and those that vanished not long ago, but no guests: see count
+	heard  int              // seen, without guests, and without those that came back and have not all told what they know
+	before int              // the same, without all that came back a short time ago
 	caught bool             // all peers have sent what is due by this table
 	serial uint32           // views are numbered
 	lossAt time.Duration    // age at which a node vanished last
@@ -128,11 +128,9 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 	vanished := 0
 	for _, m := range list {
 		switch {
-		case !m.live:
-			if n.clock.age()-m.lostAt < n.cfg.ForgetAfter {
-				vanished++
-			}
-		case !without[m.name]:
+		case m.vanished(n.clock.age(), n.cfg.ForgetAfter):
+			vanished++
+		case m.live && !without[m.name]:
 			p := n.peerFor(old, m)
 			v.byName[m.name], v.all = p, append(v.all, p)
 			if !m.leaving {
@@ -141,7 +139,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 			}
 		}
 	}
-	v.known, v.lossAt = max(v.seen+vanished, n.cfg.ExpectedNodes), n.members.lossAt()
+	v.lossAt = n.members.lossAt()
 	if !n.leaving.Load() || len(names) == 0 {
 		names = append(names, n.cfg.Name)
 	}
@@ -154,7 +152,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		}
 	}
 	v.table, v.self = table, table.Index(n.cfg.Name)
-	n.count(v, list)
+	n.count(v, list, vanished)
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {
 		v.peers[i] = v.byName[name]
@@ -162,11 +160,18 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 	return v
 }
 
-// count counts the members of a view that may be relied on, now that its table is known.
-// Those that came back count all at once: of the first to be heard the other side may
-// still think as its own, and the slots may be with the last.
-func (n *Node) count(v *view, list []*member) {
-	age, fresh, told := n.clock.age(), 0, true
+// count counts the members that may be relied on, now that the view has its table. Those
+// that came back count all at once: of the first to be heard the other side may still
+// think as its own, and the slots may be with the last. Guests count when nobody is
+// missing any more, unless there are not more nodes than expected.
+func (n *Node) count(v *view, list []*member, vanished int) {
+	age, fresh, told, guests := n.clock.age(), 0, true, 0
+	switch {
+	case vanished == 0:
+		n.members.noGuests()
+	case n.members.isGuest():
+		guests = 1
+	}
 	v.caught = true
 	for _, m := range list {
 		if v.byName[m.name] == nil {
@@ -174,12 +179,21 @@ func (n *Node) count(v *view, list []*member) {
 		}
 		caught := n.members.hasCaughtUp(m.name, v.table.Fingerprint())
 		v.caught, v.backAt = v.caught && caught, max(v.backAt, m.backAt)
-		if m.backAt != 0 && age-m.backAt < healTime && !m.leaving {
+		switch {
+		case m.leaving:
+		case vanished > 0 && m.guest:
+			guests++
+		case m.backAt != 0 && age-m.backAt < healTime:
 			fresh++
 			told = told && caught
 		}
 	}
-	v.heard, v.before = v.seen, v.seen-fresh
+	if v.seen+vanished <= n.cfg.ExpectedNodes {
+		guests = 0
+	}
+	v.known = max(v.seen+vanished-guests, n.cfg.ExpectedNodes)
+	v.heard = v.seen - guests
+	v.before = v.heard - fresh
 	if !told {
 		v.heard = v.before
 	}
@@ -251,8 +265,11 @@ func (n *Node) reviseIn() time.Duration {
 	next, age := time.Hour, n.clock.age()
 	for _, m := range n.members.list() {
 		d := m.lostAt + n.cfg.ForgetAfter - age
-		if m.live {
+		switch {
+		case m.live:
 			d = m.backAt + healTime - age
+		case m.leaving:
+			continue
 		}
 		if d > 0 {
 			next = min(next, d)

@@ -83,7 +83,7 @@ func TestThoseWhoComeBackCountTogether(t *testing.T) {
 		v.byName[m.name], n.members.byName[m.name] = &peer{}, m
 	}
 	heard := func() int {
-		n.count(v, list)
+		n.count(v, list, 0)
 		return v.heard
 	}
 	require.Equal(t, 2, heard())

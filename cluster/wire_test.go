@@ -30,6 +30,7 @@ var (
 	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}}
 	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
 	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, left: 20, lost: true}
+	aRoster   = []entry{{name: "node0"}, {name: "node1", addr: "127.0.0.1:7946", origin: 9, state: stateMissing, gone: time.Minute}}
 	aTime     = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
 )
 
@@ -56,6 +57,7 @@ func TestWireGolden(t *testing.T) {
 		{"recall answer", aRecall.appendAnswer(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
 		{"meta", meta{origin: 9, leaving: true}.encode()},
+		{"roster", appendRoster(nil, aRoster)},
 	} {
 		fmt.Fprintf(&b, "%s: %x\n", m.name, m.wire)
 	}
@@ -116,6 +118,9 @@ func TestWireRoundTrip(t *testing.T) {
 	m, err := readMeta(meta{origin: 3, leaving: true}.encode())
 	require.NoError(t, err)
 	require.Equal(t, meta{origin: 3, leaving: true}, m)
+	r, err := readRoster(appendRoster(nil, aRoster))
+	require.NoError(t, err)
+	require.Equal(t, aRoster, r)
 }
 
 // A full frame of the largest slots, and a claim of the longest names, fit.
@@ -166,7 +171,7 @@ func TestWireIsMsgpack(t *testing.T) {
 func FuzzWire(f *testing.F) {
 	for _, seed := range [][]byte{aTake.AppendRequest(nil), anAnswer.appendAnswer(nil), aShip.AppendRequest(nil),
 		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil),
-		hello{name: "n"}.encode(), meta{origin: 1}.encode(), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
+		hello{name: "n"}.encode(), meta{origin: 1}.encode(), appendRoster(nil, aRoster), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -215,6 +220,15 @@ func FuzzWire(f *testing.F) {
 			h2, err := readHello(h.encode())
 			require.NoError(t, err)
 			require.Equal(t, h, h2)
+		}
+		if r, err := readRoster(b); err == nil {
+			r2, err := readRoster(appendRoster(nil, r))
+			require.NoError(t, err)
+			require.ElementsMatch(t, r, r2)
+			m := members{self: "self", forget: time.Minute}
+			m.learn(r, time.Hour)
+			require.LessOrEqual(t, len(m.byName), vanishedMax)
+			require.LessOrEqual(t, len(m.roster(time.Hour)), vanishedMax+1)
 		}
 		if m, err := readMeta(b); err == nil {
 			m2, err := readMeta(m.encode())

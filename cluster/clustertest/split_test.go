@@ -34,6 +34,7 @@ func TestSplitAndHeal(t *testing.T) {
 
 func splitAndHeal(t *testing.T, mode limiter.Split, cut [2]int, later int) {
 	c := New(t, 5, Options{Config: func(_ int, cfg *cluster.Config) { cfg.Split = mode; cfg.ExpectedNodes = 5 }})
+	time.Sleep(5 * time.Second) // the start is over for all of them
 	l := limiter.Per(100, 10*time.Minute)
 	for _, k := range keys {
 		require.Equal(t, 100, spend(t, c, k, limiter.Per(100, 11*time.Minute), 150))
