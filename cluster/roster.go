@@ -172,10 +172,14 @@ func (m *members) isGuest() bool {
 	return m.guest
 }
 
-// noGuests makes all guests members like any other.
-func (m *members) noGuests() {
+// noGuests makes all guests members like any other, unless it has just been heard that
+// somebody is missing.
+func (m *members) noGuests(age time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.missesLocked(age) {
+		return
+	}
 	m.guest = false
 	for _, x := range m.byName {
 		if x.guest {

@@ -109,28 +109,53 @@ func TestWhoMustCatchUp(t *testing.T) {
 	}
 }
 
-// Guests count neither as seen nor as known while somebody is missing, unless there are
-// no more nodes than expected.
+// Guests count neither as seen nor as known while somebody is missing, or has just come
+// back and not told yet, unless there are no more nodes than expected.
 func TestGuestsInAView(t *testing.T) {
+	type counts struct{ heard, known, before, knownBefore int }
+	const untold, told = 1, 2
 	for _, c := range []struct {
-		vanished, expected   int
-		self                 bool
-		known, heard, before int
+		vanished, expected int
+		self               bool // is a guest
+		back               int  // b has come back
+		want               counts
 	}{
-		{2, 0, false, 4, 2, 2}, // self and b of those two and the missing
-		{2, 0, true, 3, 1, 1},  // b of b and the missing
-		{2, 5, false, 5, 3, 3}, // all are expected
-		{2, 4, false, 4, 2, 2},
-		{0, 0, true, 3, 3, 3},
+		{2, 0, false, 0, counts{2, 4, 2, 4}}, // self and b of those two and the missing
+		{2, 0, true, 0, counts{1, 3, 1, 3}},  // b of b and the missing
+		{2, 5, false, 0, counts{3, 5, 3, 5}}, // all are expected
+		{2, 4, false, 0, counts{2, 4, 2, 4}},
+		{1, 0, false, untold, counts{1, 3, 1, 3}},
+		{1, 0, false, told, counts{2, 3, 1, 3}},
+		{0, 0, false, untold, counts{1, 2, 1, 2}},
+		{0, 0, false, told, counts{3, 3, 1, 2}},
+		{0, 0, true, told, counts{3, 3, 0, 1}},
+		{0, 0, true, 0, counts{3, 3, 3, 3}},
 	} {
 		v, _, _, _ := someView(t)
 		n := &Node{cfg: Config{ExpectedNodes: c.expected}}
 		n.members.guest = c.self
 		n.clock.init(nil)
-		list := []*member{{name: "b", live: true}, {name: "g", live: true, guest: true}}
+		b := &member{name: "b", live: true}
+		n.members.putLocked(*b)
+		if c.back > 0 {
+			b.backAt = 1
+		}
+		if c.back == told {
+			n.members.caughtUp("b", v.table.Fingerprint())
+		}
 		v.byName["g"], v.seen = &peer{}, 3
-		n.count(v, list, c.vanished)
-		require.Equal(t, []int{c.known, c.heard, c.before}, []int{v.known, v.heard, v.before}, "%+v", c)
-		require.Equal(t, c.self && c.vanished > 0, n.members.isGuest())
+		n.count(v, []*member{b, {name: "g", live: true, guest: true}}, c.vanished)
+		require.Equal(t, c.want, counts{v.heard, v.known, v.before, v.knownBefore}, "%+v", c)
+		require.Equal(t, c.self && (c.vanished > 0 || c.back > 0), n.members.isGuest(), "%+v", c)
 	}
+}
+
+// A view is made of the members of a moment before. What was heard since stays.
+func TestGuestsOfAnOldView(t *testing.T) {
+	m := newMembers(member{name: "a", live: true, guest: true})
+	m.learn([]entry{{name: "b", state: stateMissing}}, noon)
+	m.noGuests(noon)
+	require.True(t, m.isGuest() && m.get("a").guest)
+	m.noGuests(noon + forget)
+	require.False(t, m.isGuest() || m.get("a").guest)
 }

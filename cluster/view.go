@@ -11,19 +11,20 @@ import (
 // view is what a node believes about the cluster at one time. It never changes; a
 // take reads one and needs no lock.
 type view struct {
-	table  *ring.Table
-	self   int              // this node's index in the table, -1 while it leaves
-	peers  []*peer          // by index in the table; nil at self
-	byName map[string]*peer // those and the leaving ones
-	all    []*peer          // the values of byName, in the order of names
-	seen   int              // living members, this node among them
-	known  int              // and those that vanished not long ago, but no guests: see count
-	heard  int              // seen, without guests, and without those that came back and have not all told what they know
-	before int              // the same, without all that came back a short time ago
-	caught bool             // all peers have sent what is due by this table
-	serial uint32           // views are numbered
-	lossAt time.Duration    // age at which a node vanished last
-	backAt time.Duration    // age at which one came back last; 0 if none did
+	table       *ring.Table
+	self        int              // this node's index in the table, -1 while it leaves
+	peers       []*peer          // by index in the table; nil at self
+	byName      map[string]*peer // those and the leaving ones
+	all         []*peer          // the values of byName, in the order of names
+	seen        int              // living members, this node among them
+	known       int              // and those that vanished not long ago, but no guests: see count
+	heard       int              // seen, without guests, and without those that came back and have not all told what they know
+	before      int              // the same, without all that came back a short time ago
+	knownBefore int              // of so many, see share
+	caught      bool             // all peers have sent what is due by this table
+	serial      uint32           // views are numbered
+	lossAt      time.Duration    // age at which a node vanished last
+	backAt      time.Duration    // age at which one came back last; 0 if none did
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -48,17 +49,17 @@ func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Own
 // what they held; and of what another node owns now, until this one has handed it over:
 // that one is told what the other side spent.
 func (v *view) share(mode limiter.Split, part int, age time.Duration) (s limiter.Share, minority bool) {
-	seen := v.heard
+	s = limiter.Share{Seen: v.heard, Known: v.known}
 	if v.healing(age) && !v.owns(part) {
-		seen = v.before
+		s = limiter.Share{Seen: v.before, Known: v.knownBefore}
 	}
-	if seen >= v.known || mode == limiter.SplitFull {
+	if s.Seen >= s.Known || mode == limiter.SplitFull {
 		return limiter.Share{}, false
 	}
 	if mode == limiter.SplitQuorum {
-		return limiter.Share{}, 2*seen <= v.known
+		return limiter.Share{}, 2*s.Seen <= s.Known
 	}
-	return limiter.Share{Seen: seen, Known: v.known}, false
+	return s, false
 }
 
 // caution is how much this node may admit for a partition that it took over from a
@@ -162,14 +163,11 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 
 // count counts the members that may be relied on, now that the view has its table. Those
 // that came back count all at once: of the first to be heard the other side may still
-// think as its own, and the slots may be with the last. Guests count when nobody is
-// missing any more, unless there are not more nodes than expected.
+// think as its own, and the slots may be with the last. Guests count with them, when
+// nobody is missing any more; unless there are not more nodes than expected.
 func (n *Node) count(v *view, list []*member, vanished int) {
-	age, fresh, told, guests := n.clock.age(), 0, true, 0
-	switch {
-	case vanished == 0:
-		n.members.noGuests()
-	case n.members.isGuest():
+	age, guests, fresh, told := n.clock.age(), 0, 0, true
+	if n.members.isGuest() {
 		guests = 1
 	}
 	v.caught = true
@@ -179,23 +177,29 @@ func (n *Node) count(v *view, list []*member, vanished int) {
 		}
 		caught := n.members.hasCaughtUp(m.name, v.table.Fingerprint())
 		v.caught, v.backAt = v.caught && caught, max(v.backAt, m.backAt)
+		back := m.backAt != 0 && age-m.backAt < healTime && !m.leaving
+		told = told && (caught || !back)
 		switch {
-		case m.leaving:
-		case vanished > 0 && m.guest:
+		case m.guest && !m.leaving:
 			guests++
-		case m.backAt != 0 && age-m.backAt < healTime:
+		case back:
 			fresh++
-			told = told && caught
 		}
 	}
-	if v.seen+vanished <= n.cfg.ExpectedNodes {
+	all := v.seen + vanished
+	switch {
+	case all <= n.cfg.ExpectedNodes:
 		guests = 0
+	case vanished == 0 && !v.healing(age):
+		guests = 0
+		n.members.noGuests(age)
 	}
-	v.known = max(v.seen+vanished-guests, n.cfg.ExpectedNodes)
-	v.heard = v.seen - guests
-	v.before = v.heard - fresh
-	if !told {
-		v.heard = v.before
+	v.before, v.knownBefore = v.seen-guests-fresh, max(all-guests, n.cfg.ExpectedNodes)
+	switch v.heard, v.known = v.before, v.knownBefore; {
+	case vanished == 0 && told:
+		v.heard, v.known = v.seen, max(all, n.cfg.ExpectedNodes)
+	case told:
+		v.heard = v.seen - guests
 	}
 }
 

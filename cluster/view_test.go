@@ -31,7 +31,7 @@ func someView(t *testing.T) (v *view, b *peer, mine, theirs int) {
 // the other side's slots go to the owner.
 func TestShareOfWhatAnotherOwns(t *testing.T) {
 	v, _, mine, theirs := someView(t)
-	v.known, v.heard, v.before, v.backAt = 5, 5, 2, time.Minute
+	v.known, v.heard, v.before, v.knownBefore, v.backAt = 6, 6, 2, 5, time.Minute
 	for _, c := range []struct {
 		mode     limiter.Split
 		part     int

@@ -90,8 +90,10 @@ func (t *trouble) add(e event, first bool, lag time.Duration) {
 			t.strangers++
 		}
 	case opJoin:
-		t.strangers++
-		if t.cutOff { // who joins in a split is on a side of its own
+		if n := len(t.splits); len(e.sides) == 0 || e.from.Before(t.splits[n-1].to.Add(noticeTime)) {
+			t.strangers++
+		}
+		if t.cutOff && len(e.sides) == 0 { // it is on a side of its own
 			last := &t.splits[len(t.splits)-1]
 			last.sides = append(slices.Clone(last.sides), []int{e.node})
 		}

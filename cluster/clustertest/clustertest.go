@@ -78,6 +78,13 @@ func New(t testing.TB, n int, opt Options) *Cluster {
 // to notice.
 func (c *Cluster) Add() int {
 	c.t.Helper()
+	i := c.newHost()
+	c.start(i)
+	return i
+}
+
+// newHost is a machine for one more node.
+func (c *Cluster) newHost() int {
 	i := len(c.nodes)
 	c.hosts = append(c.hosts, c.Net.Host(name(i), fmt.Sprintf("127.1.%d.%d", i/250, i%250+1)))
 	c.nodes = append(c.nodes, nil)
@@ -85,7 +92,6 @@ func (c *Cluster) Add() int {
 	if i < len(c.opt.Skews) {
 		c.clock[i].set(c.opt.Skews[i])
 	}
-	c.start(i)
 	return i
 }
 

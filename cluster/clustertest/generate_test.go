@@ -51,6 +51,8 @@ func generate(seed uint64) *schedule {
 		g.round()
 	}
 	g.move()
+	g.guest()
+	g.heal()
 	return s
 }
 
@@ -89,6 +91,85 @@ func (g *generator) move() {
 	for i := range g.s.steps {
 		g.s.steps[i].moved = g.s.steps[i].op == opRestart && r.IntN(5) == 0
 	}
+}
+
+// guest lets a node that is not expected join a side of a split, by numbers of its own.
+func (g *generator) guest() {
+	r := rand.New(rand.NewPCG(g.s.seed, 5))
+	if !g.s.strict || g.total >= nodesMax || r.IntN(2) == 0 {
+		return
+	}
+	var with []step
+	var sides [][]int
+	for i, x := range g.s.steps {
+		joined := sides != nil
+		if x.op == opSplit {
+			sides = slices.Clone(x.sides)
+			at := r.IntN(len(sides))
+			sides[at] = append(slices.Clone(sides[at]), g.total)
+		}
+		if x.op == opSplit && joined {
+			x.sides = sides
+		}
+		with = append(with, x)
+		if i > 0 && g.s.steps[i-1].op == opSplit && len(with) == i+1 { // after the traffic, and the first time
+			with = append(with, step{op: opJoin, node: g.total, sides: sides, then: time.Duration(r.IntN(3)) * 200 * time.Millisecond})
+		}
+	}
+	if g.s.steps = with; sides != nil {
+		g.running = append(g.running, g.total)
+		g.total++
+	}
+}
+
+// heal adds a split that is noticed, and in windows that begin after that spends on both
+// sides and while it heals, by numbers of its own: there share and quorum keep to the
+// quota. Nodes may come and go on the sides before.
+func (g *generator) heal() {
+	if !g.s.strict {
+		return
+	}
+	r := rand.New(rand.NewPCG(g.s.seed, 6))
+	burst := func(takes int, gap time.Duration) {
+		g.do(step{op: opTraffic, load: load{seed: r.Uint64(), workers: 2 + r.IntN(6), takes: takes, gap: gap}})
+	}
+	sides := [][]int{{}, {}}
+	for k, i := range r.Perm(g.total) {
+		at := min(k, 1) // none is empty
+		if k > 1 {
+			at = r.IntN(2)
+		}
+		sides[at] = append(sides[at], i)
+	}
+	g.do(step{op: opSplit, sides: sides, then: noticeTime + 5*time.Second})
+	i, kind := g.running[r.IntN(len(g.running))], r.IntN(4)
+	for _, side := range sides {
+		if kind < 2 && g.total > g.s.nodes && len(side) == 1 && side[0] == i {
+			kind = 3 // nobody would tell it that the cluster is larger than expected
+		}
+	}
+	switch kind {
+	case 0:
+		g.do(step{op: opLeave, node: i, then: g.s.latency})
+		g.do(step{op: opRestart, node: i})
+	case 1:
+		g.do(step{op: opKill, node: i, then: time.Duration(r.IntN(10)) * time.Second})
+		g.do(step{op: opRestart, node: i})
+	case 2:
+		if g.total < nodesMax {
+			with := [][]int{append(slices.Clone(sides[0]), g.total), sides[1]}
+			g.do(step{op: opJoin, node: g.total, sides: with})
+			g.total++
+		}
+	}
+	g.s.steps[len(g.s.steps)-1].then += 30 * time.Second
+	burst(40, 10*time.Millisecond)
+	g.s.steps[len(g.s.steps)-1].then = time.Second
+	g.do(step{op: opHeal})
+	burst(100, 80*time.Millisecond) // it heals within some 6 s
+	g.do(step{op: opSettle})
+	g.traffic()
+	g.do(step{op: opSettle})
 }
 
 func (g *generator) do(s step) { g.s.steps = append(g.s.steps, s) }

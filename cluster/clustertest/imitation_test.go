@@ -48,7 +48,10 @@ func imitate(s *schedule, f flaw) *imitation {
 	return m
 }
 
-func (m *imitation) Add() int {
+func (m *imitation) Add(sides ...[]int) int {
+	if len(sides) > 0 {
+		m.Split(sides...)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := len(m.nodes)
@@ -196,7 +199,7 @@ func (n *imitated) Take(_ context.Context, key string, l limiter.Limit, cost int
 	if m.flaw != staleLooks || cost > 0 {
 		meet(all)
 	}
-	quota, minority := m.quota(l, len(all))
+	quota, minority := m.quota(l, all)
 	if minority {
 		return limiter.Decision{Degraded: true, RetryAfter: time.Second, ResetAfter: time.Second}, nil
 	}
@@ -253,8 +256,17 @@ func (n *imitated) spent(key string, end int64) (sum int64) {
 }
 
 // quota is what a side may admit that sees some nodes.
-func (m *imitation) quota(l limiter.Limit, seen int) (quota int64, minority bool) {
+func (m *imitation) quota(l limiter.Limit, all []*imitated) (quota int64, minority bool) {
 	quota = l.Quota
+	seen := len(all)
+	if len(m.side) > 0 && m.flaw != guestsCount {
+		seen = 0
+		for _, x := range all {
+			if x.index < m.s.nodes {
+				seen++
+			}
+		}
+	}
 	switch m.flaw {
 	case oneTooMany:
 		quota++

@@ -23,6 +23,7 @@ const (
 	countsTwice     flaw = "an admitted request is counted twice"
 	oneTooMany      flaw = "one more than the quota is admitted"
 	oneTooFew       flaw = "one less than the quota is admitted"
+	guestsCount     flaw = "a side of a split grows by nodes that join it"
 	fullAlways      flaw = "every side of a split has the whole quota"
 	alone           flaw = "each node counts for itself"
 	divided         flaw = "each node has its part of the quota"
@@ -36,7 +37,7 @@ const (
 )
 
 var flaws = []flaw{forgetsKilled, forgetsLeft, forgetsOnHeal, lastWriterWins, maximum, countsTwice,
-	oneTooMany, oneTooFew, fullAlways, alone, divided, ownWindows, neverEnds, late, fails, keepsRefunds,
+	oneTooMany, oneTooFew, guestsCount, fullAlways, alone, divided, ownWindows, neverEnds, late, fails, keepsRefunds,
 	staleLooks, degradesInPeace}
 
 // The oracle is tested as well: it must find nothing wrong with a limiter that does

@@ -27,6 +27,7 @@ type grid struct {
 	from   time.Time
 	budget int
 	shift  int64
+	lost   bool // nobody said where windows lie since
 }
 
 // window is all that was asked of one budget in one of its windows.
@@ -193,7 +194,7 @@ func (o *oracle) makeGrids() {
 				return y.look > 0 && y.budget == b && y.from.Compare(t.to) >= 0
 			})
 			if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
-				o.grids = append(o.grids, grid{from: t.to.Add(1000 * time.Hour), budget: b})
+				o.grids = append(o.grids, grid{from: t.to, budget: b, lost: true})
 				continue
 			}
 			end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
@@ -216,6 +217,9 @@ func (o *oracle) windowAt(b int, end time.Time) *window {
 		if x.budget == b && !x.from.After(end) {
 			g = x
 		}
+	}
+	if g.lost {
+		return nil
 	}
 	l := o.h.s.budgets[b]
 	w, into := int64(l.lim.Window), end.UnixNano()+g.shift-l.phase()

@@ -22,7 +22,7 @@ var (
 
 // foundOnce are seeds that found something. If schedules are made otherwise one day, they
 // are seeds like all others.
-var foundOnce = []uint64{569, 808, 1886, 2220, 3284, 3988, 4679, 6005, 6146, 6169, 7051, 7187, 7604, 7911, 8495, 9070, 9227, 9840}
+var foundOnce = []uint64{538, 569, 738, 787, 808, 1886, 2220, 3284, 3988, 4679, 6005, 6146, 6169, 7051, 7187, 7604, 7911, 8495, 9070, 9227, 9840}
 
 // TestRandom plays random schedules of faults under traffic, and lets the oracle judge
 // every answer.

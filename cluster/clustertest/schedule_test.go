@@ -64,7 +64,7 @@ type step struct {
 	node  int
 	other int     // the far end of a cut
 	moved bool    // it restarts at another address
-	sides [][]int // of a split
+	sides [][]int // of a split; of a join, with the new node on one of them
 	by    time.Duration
 	loss  float64
 	load  load
@@ -84,7 +84,7 @@ func (s step) String() string {
 	switch s.op {
 	case opTraffic:
 		text += fmt.Sprintf(" %d × %d every %v", s.load.workers, s.load.takes, s.load.gap)
-	case opSplit:
+	case opSplit, opJoin:
 		text += fmt.Sprint(" ", s.sides)
 	case opCut:
 		text += fmt.Sprintf(" %d → %d", s.node, s.other)
