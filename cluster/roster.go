@@ -15,7 +15,7 @@ import (
 // would be majorities, and the shares of both more than the whole. A node that came while
 // others were missing is a guest. It owns partitions like any other, and counts when
 // nobody is missing any more: they came back, have left, or are forgotten. Who comes back
-// under a name that was known before is none.
+// under a name that was known not longer than ForgetAfter ago is none.
 
 // entry is one member in the roster.
 type entry struct {

@@ -118,35 +118,44 @@ func TestGuestsInAView(t *testing.T) {
 		vanished, expected int
 		self               bool // is a guest
 		back               int  // b has come back
+		guestBack          int  // the guest g has just come
 		want               counts
 	}{
-		{2, 0, false, 0, counts{2, 4, 2, 4}}, // self and b of those two and the missing
-		{2, 0, true, 0, counts{1, 3, 1, 3}},  // b of b and the missing
-		{2, 5, false, 0, counts{3, 5, 3, 5}}, // all are expected
-		{2, 4, false, 0, counts{2, 4, 2, 4}},
-		{1, 0, false, untold, counts{1, 3, 1, 3}},
-		{1, 0, false, told, counts{2, 3, 1, 3}},
-		{0, 0, false, untold, counts{1, 2, 1, 2}},
-		{0, 0, false, told, counts{3, 3, 1, 2}},
-		{0, 0, true, told, counts{3, 3, 0, 1}},
-		{0, 0, true, 0, counts{3, 3, 3, 3}},
+		{2, 0, false, 0, 0, counts{2, 4, 2, 4}}, // self and b of those two and the missing
+		{2, 0, true, 0, 0, counts{1, 3, 1, 3}},  // b of b and the missing
+		{2, 5, false, 0, 0, counts{3, 5, 3, 5}}, // all are expected
+		{2, 5, false, 0, untold, counts{2, 5, 2, 5}},
+		{2, 5, false, 0, told, counts{3, 5, 2, 5}},
+		{2, 4, false, 0, 0, counts{2, 4, 2, 4}},
+		{1, 0, false, untold, 0, counts{1, 3, 1, 3}},
+		{1, 0, false, told, 0, counts{2, 3, 1, 3}},
+		{0, 0, false, untold, 0, counts{1, 2, 1, 2}},
+		{0, 0, false, told, 0, counts{3, 3, 1, 2}},
+		{0, 0, false, told, untold, counts{1, 2, 1, 2}},
+		{0, 0, true, told, 0, counts{3, 3, 0, 1}},
+		{0, 0, true, 0, 0, counts{3, 3, 3, 3}},
+		{0, 3, true, 0, 0, counts{3, 3, 3, 3}},
 	} {
 		v, _, _, _ := someView(t)
 		n := &Node{cfg: Config{ExpectedNodes: c.expected}}
 		n.members.guest = c.self
 		n.clock.init(nil)
-		b := &member{name: "b", live: true}
-		n.members.putLocked(*b)
-		if c.back > 0 {
-			b.backAt = 1
-		}
-		if c.back == told {
-			n.members.caughtUp("b", v.table.Fingerprint())
+		b, g := &member{name: "b", live: true}, &member{name: "g", live: true, guest: true}
+		for x, back := range map[*member]int{b: c.back, g: c.guestBack} {
+			n.members.putLocked(*x)
+			if back > 0 {
+				x.backAt = 1
+			}
+			if back == told {
+				n.members.caughtUp(x.name, v.table.Fingerprint())
+			}
 		}
 		v.byName["g"], v.seen = &peer{}, 3
-		n.count(v, []*member{b, {name: "g", live: true, guest: true}}, c.vanished)
+		n.count(v, []*member{b, g}, c.vanished)
 		require.Equal(t, c.want, counts{v.heard, v.known, v.before, v.knownBefore}, "%+v", c)
-		require.Equal(t, c.self && (c.vanished > 0 || c.back > 0), n.members.isGuest(), "%+v", c)
+		over := c.vanished == 0 && c.back == 0 && c.guestBack == 0 // all are members like any other
+		require.Equal(t, !over, n.members.get("g").guest, "%+v", c)
+		require.Equal(t, c.self && !over, n.members.isGuest(), "%+v", c)
 	}
 }
 

@@ -125,13 +125,17 @@ func (b *batches) send(p *peer, c *shipCall) {
 // tellCaughtUp says to each peer, once per table, that it has been sent everything and
 // handed all that it owns, and asks those to say so that have not.
 func (n *Node) tellCaughtUp(v *view) {
-	f, age, owing := v.table.Fingerprint(), int64(n.clock.age()), n.owing(v)
+	f, age := v.table.Fingerprint(), int64(n.clock.age())
+	var owing map[*peer]bool
 	for _, p := range v.all {
-		if owing[p] {
-			continue
-		}
 		ask := !n.members.hasCaughtUp(p.name, f) && age-p.askedAt.Load() >= int64(askCaughtUp)
 		if p.caughtUp.Load() == f && !ask || p.down.Load() {
+			continue
+		}
+		if owing == nil { // only while somebody is to be told: it looks at all that is held
+			owing = n.owing(v)
+		}
+		if owing[p] {
 			continue
 		}
 		p.caughtUp.Store(f)

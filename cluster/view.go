@@ -18,7 +18,7 @@ type view struct {
 	all         []*peer          // the values of byName, in the order of names
 	seen        int              // living members, this node among them
 	known       int              // and those that vanished not long ago, but no guests: see count
-	heard       int              // seen, without guests, and without those that came back and have not all told what they know
+	heard       int              // seen, without guests, and without those that came back until all have told what they know
 	before      int              // the same, without all that came back a short time ago
 	knownBefore int              // of so many, see share
 	caught      bool             // all peers have sent what is due by this table
@@ -166,8 +166,9 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 // think as its own, and the slots may be with the last. Guests count with them, when
 // nobody is missing any more; unless there are not more nodes than expected.
 func (n *Node) count(v *view, list []*member, vanished int) {
-	age, guests, fresh, told := n.clock.age(), 0, 0, true
-	if n.members.isGuest() {
+	age, all, guests, fresh, told := n.clock.age(), v.seen+vanished, 0, 0, true
+	expected := all <= n.cfg.ExpectedNodes
+	if n.members.isGuest() && !expected {
 		guests = 1
 	}
 	v.caught = true
@@ -180,17 +181,13 @@ func (n *Node) count(v *view, list []*member, vanished int) {
 		back := m.backAt != 0 && age-m.backAt < healTime && !m.leaving
 		told = told && (caught || !back)
 		switch {
-		case m.guest && !m.leaving:
+		case m.guest && !m.leaving && !expected:
 			guests++
 		case back:
 			fresh++
 		}
 	}
-	all := v.seen + vanished
-	switch {
-	case all <= n.cfg.ExpectedNodes:
-		guests = 0
-	case vanished == 0 && !v.healing(age):
+	if vanished == 0 && !v.healing(age) {
 		guests = 0
 		n.members.noGuests(age)
 	}

@@ -17,18 +17,27 @@ import (
 func TestNewProcessWhileHealing(t *testing.T) {
 	const quota = 60
 	for _, mode := range []limiter.Split{limiter.SplitShare, limiter.SplitQuorum} {
-		for _, how := range []string{"crash", "leave"} {
+		for _, how := range []string{"crash", "leave", "expected"} {
 			t.Run(mode.String()+" "+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					sides := [][]int{{0, 1, 4}, {2, 3}}
-					c, l, keys := splitForAWindow(t, mode, quota, sides)
-					if how == "crash" {
+					expected := 0
+					if how == "expected" { // the fifth was never there before
+						sides, expected = [][]int{{0, 1}, {2, 3}}, 5
+					}
+					c, l, keys := splitForAWindow(t, mode, quota, expected, sides)
+					switch how {
+					case "crash":
 						c.Crash(0)
 						time.Sleep(10 * time.Second)
-					} else {
+						c.Restart(0)
+					case "leave":
 						require.NoError(t, c.Leave(0))
+						c.Restart(0)
+					case "expected":
+						sides[0] = append(sides[0], c.Add())
+						c.Split(sides...)
 					}
-					c.Restart(0)
 					c.Settle(sides[0]...)
 					time.Sleep(5 * time.Second) // the side believes in it
 					sum := map[string]int{}
@@ -53,7 +62,7 @@ func TestGuestsDoNotCount(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := []int{0, 1}, []int{2, 3}
-				c, l, keys := splitForAWindow(t, mode, quota, [][]int{a, b})
+				c, l, keys := splitForAWindow(t, mode, quota, 0, [][]int{a, b})
 				for _, side := range []*[]int{&a, &b} {
 					// It meets its side later than it starts: until then it is alone.
 					*side = append(*side, c.Add())

@@ -25,7 +25,7 @@ func TestQuotaHoldsWhileHealing(t *testing.T) {
 		for _, sides := range [][][]int{{{0, 2}, {1}}, {{0, 1, 4}, {2, 3}}, {{0, 1}, {2, 3}, {4, 5, 6}}} {
 			t.Run(fmt.Sprintf("%v %v", mode, sides), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					c, l, keys := splitForAWindow(t, mode, quota, sides)
+					c, l, keys := splitForAWindow(t, mode, quota, 0, sides)
 					sum := map[string]int{}
 					for _, k := range keys[:len(keys)/2] {
 						for _, side := range sides {
@@ -41,9 +41,9 @@ func TestQuotaHoldsWhileHealing(t *testing.T) {
 
 // splitForAWindow starts a cluster and splits it for longer than a window of the limit
 // that it returns. The keys are some whose window is not over soon.
-func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, sides [][]int) (c *Cluster, l limiter.Limit, long []string) {
+func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, expected int, sides [][]int) (c *Cluster, l limiter.Limit, long []string) {
 	c = New(t, len(slices.Concat(sides...)), Options{Network: simnet.Options{Latency: 5 * time.Millisecond, KeepAlive: 2 * time.Second}, Config: func(_ int, cfg *cluster.Config) {
-		cfg.Split, cfg.ForgetAfter = mode, 24*time.Hour
+		cfg.Split, cfg.ForgetAfter, cfg.ExpectedNodes = mode, 24*time.Hour, expected
 	}})
 	l = limiter.Per(quota, 10*time.Minute)
 	c.Split(sides...)
