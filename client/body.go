@@ -12,10 +12,15 @@ import (
 )
 
 const (
-	// bodyMax is how much of a refusal's body is read, and how long for: enough
-	// for any message, and to give the connection back for the next attempt.
-	bodyMax     = 64 << 10
+	// bodyMax is how much of a refusal's body is read into memory and understood:
+	// far more than any message, and parsed in well under a millisecond.
+	bodyMax = 8 << 10
+	// drainMax is how much of it is read over, to give the connection back.
+	drainMax = 64 << 10
+	// bodyTimeMax is how long a body may take where it is needed or there is time,
+	// drainTime where a caller waits.
 	bodyTimeMax = 5 * time.Second
+	drainTime   = 100 * time.Millisecond
 
 	// fieldMax is how much of a text from a body is kept.
 	fieldMax = 512
@@ -29,20 +34,16 @@ const (
 
 // drain reads what is left of a body, within bounds, and closes it: net/http keeps
 // a connection only if the answer on it was read to its end.
-func drain(body io.ReadCloser) {
+func drain(body io.ReadCloser, limit time.Duration) {
 	if body == nil {
 		return // only hand-made answers have none
 	}
-	_, _ = within(body, io.Discard)
-	body.Close()
-}
-
-// within copies up to bodyMax bytes. A body that trickles is closed under the
-// reader, which net/http allows, so that it cannot hold the caller for ever.
-func within(body io.ReadCloser, to io.Writer) (int64, error) {
-	timer := time.AfterFunc(bodyTimeMax, func() { body.Close() })
+	// A body that trickles is closed under the reader, which net/http allows, so
+	// that it cannot hold the caller for ever.
+	timer := time.AfterFunc(limit, func() { body.Close() })
 	defer timer.Stop()
-	return io.CopyN(to, body, bodyMax)
+	_, _ = io.CopyN(io.Discard, body, drainMax)
+	body.Close()
 }
 
 // closeBody closes the body of a request that is not sent: a RoundTripper must.
@@ -65,22 +66,30 @@ type refusal struct {
 
 // peek reads an answer's body if it is JSON, and puts it back for whoever reads
 // the answer after us.
-func peek(resp *http.Response) refusal {
-	if resp.Body == nil || resp.ContentLength > bodyMax || !isJSON(resp.Header.Get("Content-Type")) {
+func peek(resp *http.Response, limit time.Duration) refusal {
+	contentType, _ := single(resp.Header, "Content-Type")
+	if resp.Body == nil || resp.ContentLength > bodyMax || !isJSON(contentType) {
 		return refusal{}
 	}
 	// The head is read once and replayed; the rest, if any, stays a stream.
-	var head bytes.Buffer
-	_, err := within(resp.Body, &head)
-	rest := io.Reader(resp.Body)
-	if err != nil {
+	body := resp.Body
+	timer := time.AfterFunc(min(limit, bodyTimeMax), func() { body.Close() })
+	defer timer.Stop()
+	head := make([]byte, bodyMax)
+	n, err := io.ReadFull(body, head)
+	rest := io.Reader(body)
+	switch err {
+	case nil:
+	case io.ErrUnexpectedEOF:
+		rest = failed{io.EOF}
+	default:
 		rest = failed{err} // the end, or what cut the body short
 	}
 	resp.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(head.Bytes()), rest), resp.Body}
-	return parseRefusal(head.Bytes())
+	}{io.MultiReader(bytes.NewReader(head[:n]), rest), body}
+	return parseRefusal(head[:n])
 }
 
 // failed is a reader of which nothing is to be had but its error.

@@ -49,7 +49,7 @@ func TestConnectionsAreReused(t *testing.T) {
 		most int64
 	}{
 		{"the contract's body", `{"message":"Rate limit exceeded, retry in 1 second","code":"RATE_LIMIT_EXCEEDED","requestId":"r"}`, 1},
-		{"a body without a length", strings.Repeat("x", bodyMax-1), 1},
+		{"a body without a length", strings.Repeat("x", drainMax-1), 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			srv, connections := refusing(t, tc.body)
@@ -80,7 +80,7 @@ func TestOverlongBodyIsNotReadToItsEnd(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, resp.StatusCode)
 	assert.True(t, body.closed.Load())
-	assert.LessOrEqual(t, taken.Load(), int64(bodyMax))
+	assert.LessOrEqual(t, taken.Load(), int64(drainMax))
 }
 
 // endless is a body that never ends.
@@ -119,8 +119,8 @@ func TestPeekPutsTheBodyBack(t *testing.T) {
 	for _, body := range []string{"", "{", unavailable, strings.Repeat(" ", bodyMax) + "{}", strings.Repeat("x", bodyMax+1)} {
 		resp := respond(503, body, "Content-Type", "application/json")
 		resp.ContentLength = -1
-		first := peek(resp)
-		assert.Equal(t, first, peek(resp), "a second look sees the same")
+		first := peek(resp, bodyTimeMax)
+		assert.Equal(t, first, peek(resp, bodyTimeMax), "a second look sees the same")
 		got, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		assert.Equal(t, body, string(got))
@@ -129,7 +129,7 @@ func TestPeekPutsTheBodyBack(t *testing.T) {
 	cut := errors.New("cut")
 	resp := respond(503, "", "Content-Type", "application/json")
 	resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("{\"co"), failed{cut})), -1
-	assert.Equal(t, refusal{}, peek(resp))
+	assert.Equal(t, refusal{}, peek(resp, bodyTimeMax))
 	got, err := io.ReadAll(resp.Body)
 	assert.Equal(t, `{"co`, string(got))
 	assert.ErrorIs(t, err, cut, "what cut the body short is not hidden")

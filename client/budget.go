@@ -42,6 +42,8 @@ type budget struct {
 	reset   time.Time // when the window ends
 	blocked time.Time // nothing is sent before: Retry-After
 	sent    time.Time // the last request went out
+	heard   time.Time // the last answer that told of the window arrived
+	most    time.Duration
 
 	seq     uint64 // of the last request sent
 	learned uint64 // the last one sent when the present view arrived
@@ -69,11 +71,20 @@ func (b *budget) wait(now time.Time, spread bool) time.Duration {
 	case b.phase == unknown && b.flying > 0:
 		return b.sent.Add(scoutPatience).Sub(now)
 	case b.phase == known && b.left <= 0:
-		return b.reset.Sub(now)
+		return b.end().Sub(now)
 	case b.phase == known && spread:
-		return b.due(1, b.left).Sub(now)
+		return min(b.due(1, b.left).Sub(now), b.end().Sub(now))
 	}
 	return 0
+}
+
+// end is when the present view of the budget is over: at the reset, or when nothing
+// was heard for so long that no answer may be believed further.
+func (b *budget) end() time.Time {
+	if stale := b.heard.Add(b.most); stale.Before(b.reset) {
+		return stale
+	}
+	return b.reset
 }
 
 // denied is the time for which a request sent now would be denied.
@@ -83,7 +94,7 @@ func (b *budget) denied(now time.Time) time.Duration {
 	case now.Before(b.blocked):
 		return b.blocked.Sub(now)
 	case b.phase == known && b.left <= 0:
-		return b.reset.Sub(now)
+		return b.end().Sub(now)
 	}
 	return 0
 }
@@ -99,9 +110,9 @@ func (b *budget) soonest(now time.Time, ahead int, spread bool) time.Duration {
 	hope := max(b.left, 0) + b.flying
 	switch {
 	case int64(ahead) >= hope:
-		wait = max(wait, b.reset.Sub(now))
+		wait = max(wait, b.end().Sub(now))
 	case spread:
-		wait = max(wait, b.due(int64(ahead)+1, hope).Sub(now))
+		wait = max(wait, min(b.due(int64(ahead)+1, hope).Sub(now), b.end().Sub(now)))
 	}
 	return wait
 }
@@ -116,7 +127,7 @@ func (b *budget) due(nth, left int64) time.Time {
 
 // expire forgets a window that is over.
 func (b *budget) expire(now time.Time) {
-	if b.phase == known && !now.Before(b.reset) {
+	if b.phase == known && !now.Before(b.end()) {
 		b.begin()
 	}
 }
@@ -165,7 +176,7 @@ func (b *budget) answer(seq uint64, r RateLimit, refused bool) {
 	case refused && r.RetryAfterKnown:
 		// Retry-After takes precedence over a reset: a token bucket has room long
 		// before it is full again.
-		if until := now.Add(r.RetryAfter); until.After(b.blocked) {
+		if until := now.Add(min(r.RetryAfter, b.most)); until.After(b.blocked) {
 			b.blocked = until
 		}
 		b.begin()
@@ -207,7 +218,7 @@ func (b *budget) learn(seq uint64, remaining int64, now, reset time.Time) {
 	default:
 		return // from a window that is over, or overtaken
 	}
-	b.learned = b.seq
+	b.learned, b.heard = b.seq, now
 }
 
 // lose takes a request without an answer out of flight. It may have been counted,

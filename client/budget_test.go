@@ -34,7 +34,7 @@ func retry(seconds float64) RateLimit {
 
 func run(t *testing.T, steps []step) {
 	t.Helper()
-	var b budget
+	b := budget{most: DefaultPaceMax}
 	for i, s := range steps {
 		now := at(s.at)
 		s.r.Received = now
@@ -206,7 +206,7 @@ func TestBudgetStragglers(t *testing.T) {
 }
 
 func TestBudgetSoonest(t *testing.T) {
-	var b budget
+	b := budget{most: DefaultPaceMax}
 	assert.Zero(t, b.soonest(t0, 50, true), "nothing is known")
 	b.send(t0)
 	r := left(3, 60)

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// RateLimitError is a request that a rate limit refused: finally, by 429 or by the
-// limiter's 503 (see [Transport].ErrorOnLimit), or before it was sent, by the pacing.
+// RateLimitError is a request that a rate limit refused: finally, by 429, by the
+// limiter's 503 or by choice by 403 (see [Transport].ErrorOnLimit and Limit403), or
+// before it was sent, by the pacing.
 type RateLimitError struct {
 	// RateLimit is what the refusal's headers say. Of a request that pacing held
 	// back, RetryAfter is the wait that the transport would have needed.
 	RateLimit
-	// StatusCode is the last answer's: 429 or 503. 0 means that there was none, as
+	// StatusCode is the last answer's: 429, 503 or 403. 0 means that there was none, as
 	// pacing held the request back before its first attempt.
 	StatusCode int
 	// Attempts is how often the request was sent.
@@ -52,7 +53,7 @@ const typeReduced = "#temporary-reduced-capacity"
 // refusal makes the error of a final 429 or 503, or nil for a 503 that does not come
 // from a limiter. The answer's body can still be read after it.
 func (s *sighting) refusal(resp *http.Response) *RateLimitError {
-	body := peek(resp)
+	body := peek(resp, bodyTimeMax)
 	limiter := body.Code == CodeUnavailable || strings.HasSuffix(body.Type, typeReduced)
 	if resp.StatusCode == http.StatusServiceUnavailable && !limiter {
 		return nil

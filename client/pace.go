@@ -30,6 +30,9 @@ const (
 	PaceSpread
 )
 
+// DefaultPaceMax is [Transport].PaceMax where it is 0.
+const DefaultPaceMax = time.Hour
+
 // budgetsMax is how many budgets a pacer keeps. A client talks to few hosts; more
 // means that Route makes up names, and then the idle ones are forgotten.
 const budgetsMax = 1024
@@ -52,7 +55,7 @@ type pass struct {
 
 // admit waits until a request may be sent. If that would not be before the
 // deadline, it returns the wait that would have been needed instead, above 0.
-func (p *pacer) admit(ctx context.Context, key budgetKey, pace Pace, deadline time.Time) (pass, time.Duration, error) {
+func (p *pacer) admit(ctx context.Context, key budgetKey, t *Transport, deadline time.Time) (pass, time.Duration, error) {
 	p.mu.Lock()
 	b := p.find(key)
 	if b == nil {
@@ -60,23 +63,31 @@ func (p *pacer) admit(ctx context.Context, key budgetKey, pace Pace, deadline ti
 		return pass{}, 0, nil
 	}
 	now := time.Now()
-	if pace == PaceFail {
+	if b.most = t.PaceMax; b.most <= 0 {
+		b.most = DefaultPaceMax
+	}
+	if t.Pace == PaceFail {
 		defer p.mu.Unlock()
 		if wait := b.denied(now); wait > 0 {
 			return pass{}, wait, nil
 		}
 		return pass{b, b.send(now)}, 0, nil
 	}
-	spread := pace == PaceSpread
+	spread := t.Pace == PaceSpread
 	if len(b.queue) == 0 && b.wait(now, spread) <= 0 {
 		defer p.mu.Unlock()
 		return pass{b, b.send(now)}, 0, nil
 	}
-	if wait := b.soonest(now, len(b.queue), spread); !now.Add(wait).Before(deadline) {
+	wait := b.soonest(now, len(b.queue), spread)
+	if !now.Add(wait).Before(deadline) {
 		p.mu.Unlock()
 		return pass{}, max(wait, 1), context.Cause(ctx)
 	}
+	wait = max(wait, b.wait(now, spread))
+	p.mu.Unlock()
+	t.announce(wait, WhyPace) // before it queues: should this panic, nobody waits behind it
 	w := make(waiter, 1)
+	p.mu.Lock()
 	b.queue = append(b.queue, w)
 	p.mu.Unlock()
 	return p.stand(ctx, b, w, spread, deadline)

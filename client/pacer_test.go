@@ -104,7 +104,7 @@ func TestPacerForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pacer
 		take := func(i int) pass {
-			ps, held, err := p.admit(t.Context(), budgetKey{host: fmt.Sprint(i)}, PaceWait, time.Now().Add(time.Minute))
+			ps, held, err := p.admit(t.Context(), budgetKey{host: fmt.Sprint(i)}, &Transport{Pace: PaceWait}, time.Now().Add(time.Minute))
 			require.NoError(t, err)
 			require.Zero(t, held)
 			return ps

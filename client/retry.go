@@ -15,6 +15,23 @@ const (
 	DefaultMaxBackoff = 10 * time.Second
 )
 
+// Why names the reason of a wait; see [Transport].OnWait.
+type Why string
+
+const (
+	// WhyRetryAfter is a refusal that says when to come back.
+	WhyRetryAfter Why = "retry-after"
+	// WhyReset is a refusal by a budget of which nothing is left until its reset.
+	WhyReset Why = "reset"
+	// WhyBackoff is a refusal that says nothing of when to come back.
+	WhyBackoff Why = "backoff"
+	// WhyConnection is a request without an answer.
+	WhyConnection Why = "connection"
+	// WhyPace is a request that is held back by the pacing. How long is then an
+	// estimate: the answers to those ahead of it can make it shorter or longer.
+	WhyPace Why = "pace"
+)
+
 // Retry says when to try again. Its zero value means the defaults. The package
 // comment says which requests are tried again at all.
 type Retry struct {
@@ -22,8 +39,8 @@ type Retry struct {
 	// sends it once.
 	Attempts int
 	// Total bounds the time from the first attempt to the start of the last one,
-	// pacing included; 0 means DefaultTotal. An attempt under way is not cut
-	// short: that is what the request's context and [http.Client].Timeout are for.
+	// pacing and the reading of refused answers included; 0 means DefaultTotal. An
+	// attempt under way is not cut short: that is what the request's context and [http.Client].Timeout are for.
 	Total time.Duration
 	// Backoff is the ceiling of the random wait before the second attempt; it
 	// doubles with each one. 0 means DefaultBackoff.
@@ -62,20 +79,26 @@ func (r *Retry) deadline(ctx context.Context, start time.Time) time.Time {
 	return end
 }
 
-// wait says whether to try again after an attempt, and how long to wait before.
-// The wait is what the server asks for plus a random part. The random part is not
-// just a substitute for it: clients refused together are told the same moment, and
-// without it they would come back together.
-func (r *Retry) wait(req *http.Request, resp *http.Response, err error, last *sighting, deadline time.Time) (time.Duration, bool) {
-	if last.attempts >= r.Attempts || !r.repeatable(req, resp, err, last) {
-		return 0, false
+// wait says how long to wait before the next attempt, and why; "" if there is none.
+// The wait is what the server asks for, from the arrival of its answer, plus a random
+// part. The random part is not just a substitute for it: clients refused together are
+// told the same moment, and without it they would come back together.
+func (r *Retry) wait(req *http.Request, resp *http.Response, err error, last *sighting, deadline time.Time) (time.Duration, Why) {
+	least, why := last.least()
+	at := last.Received.Add(least)
+	left := deadline.Sub(at)
+	// What cannot be in time is not waited for, and its body is not looked into.
+	if last.attempts >= r.Attempts || left <= 0 || !r.repeatable(req, resp, err, last, left) {
+		return 0, ""
 	}
-	least := last.least()
-	left := time.Until(deadline) - least
+	now := time.Now() // looking into the body may have taken a while
+	if at.Before(now) {
+		at, left = now, deadline.Sub(now)
+	}
 	if left <= 0 {
-		return 0, false
+		return 0, ""
 	}
-	return least + rand.N(min(r.ceiling(last.attempts), left)), true
+	return at.Sub(now) + rand.N(min(r.ceiling(last.attempts), left)), why
 }
 
 // ceiling is the upper end of the random wait after so many attempts.
@@ -90,30 +113,32 @@ func (r *Retry) ceiling(attempts int) time.Duration {
 
 // least is the wait that the server asks for: Retry-After, or without it the time
 // to the reset of a budget of which nothing is left.
-func (s *sighting) least() time.Duration {
+func (s *sighting) least() (time.Duration, Why) {
 	switch {
 	case s.RetryAfterKnown:
-		return s.RetryAfter
+		return s.RetryAfter, WhyRetryAfter
 	case s.status == http.StatusTooManyRequests && s.ResetKnown && s.RemainingKnown && s.Remaining == 0:
-		return s.ResetAfter
+		return s.ResetAfter, WhyReset
+	case s.status == 0:
+		return 0, WhyConnection
 	}
-	return 0
+	return 0, WhyBackoff
 }
 
 // repeatable says whether this outcome allows this request to be sent once more.
 // The package comment gives the reasons.
-func (r *Retry) repeatable(req *http.Request, resp *http.Response, err error, last *sighting) bool {
+func (r *Retry) repeatable(req *http.Request, resp *http.Response, err error, last *sighting, left time.Duration) bool {
 	switch {
 	case !replayable(req):
 		return false
 	case err != nil:
 		return r.Connections && idempotent(req) && req.Context().Err() == nil
-	case resp.StatusCode == http.StatusTooManyRequests:
-		return true
-	case resp.StatusCode == http.StatusServiceUnavailable && last.RetryAfterKnown:
-		return idempotent(req) || peek(resp).Code == CodeUnavailable
+	case !last.refused:
+		return false
+	case resp.StatusCode == http.StatusServiceUnavailable:
+		return last.RetryAfterKnown && (idempotent(req) || peek(resp, left).Code == CodeUnavailable)
 	}
-	return false
+	return true
 }
 
 // idempotent says that serving the request twice is as good as once: by its method,

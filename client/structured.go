@@ -30,17 +30,19 @@ const policiesMax = 32
 // structured reads RateLimit and RateLimit-Policy. A field that breaks the syntax
 // anywhere is ignored whole, as the draft and RFC 9651 ask.
 func structured(h http.Header, now time.Time) RateLimit {
-	limits, quotas := h["Ratelimit"], h["Ratelimit-Policy"]
-	if len(limits) == 0 && len(quotas) == 0 {
+	// A field that is too long is absent, and then the other one stands alone.
+	limits, _ := joined(h["Ratelimit"], listMax)
+	quotas, _ := joined(h["Ratelimit-Policy"], listMax)
+	if limits == "" && quotas == "" {
 		return RateLimit{}
 	}
-	if len(limits) == 1 && isDictionary(limits[0]) {
-		return dictionary(limits[0], now)
+	if isDictionary(limits) {
+		return dictionary(limits, now)
 	}
 	// Four policies fit on the stack; few answers have more, and those may allocate.
 	var bufL, bufQ [4]policy
-	states, _ := parseLines(limits, bufL[:0])
-	policies, _ := parseLines(quotas, bufQ[:0])
+	states, _ := parseList(limits, bufL[:0])
+	policies, _ := parseList(quotas, bufQ[:0])
 	if len(states) == 0 {
 		// Broken or absent, the answer is the same: only policies can say something.
 		return announced(policies)
@@ -52,22 +54,11 @@ func structured(h http.Header, now time.Time) RateLimit {
 	return best
 }
 
-// parseLines reads a List that may be spread over several header lines.
-func parseLines(lines []string, list []policy) ([]policy, bool) {
-	ok := true
-	for _, line := range lines {
-		if list, ok = parseList(line, list); !ok {
-			return nil, false
-		}
-	}
-	return list, true
-}
-
 // announced is what policies alone say: the limit, if there is just one.
 func announced(policies []policy) (r RateLimit) {
 	if len(policies) == 1 && policies[0].countsRequests() {
 		r.Limit, r.LimitKnown = policies[0].quota()
-		r.Policy = policies[0].name()
+		r.Policy = clip(policies[0].name())
 	}
 	return r
 }
@@ -85,7 +76,7 @@ func (p *policy) state(policies []policy, now time.Time) (r RateLimit) {
 		}
 		r.Limit, r.LimitKnown = match.quota()
 	}
-	r.Policy = p.name()
+	r.Policy = clip(p.name())
 	r.Remaining, r.RemainingKnown = p.r.n, true
 	if p.t.known && p.t.n <= int64(farthest/time.Second) {
 		r.ResetAfter, r.ResetKnown = time.Duration(p.t.n)*time.Second, true

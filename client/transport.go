@@ -27,6 +27,17 @@ type Transport struct {
 	// final 503 that comes from the limiter. An [http.Client] wraps it in a
 	// *url.Error, which errors.As sees through.
 	ErrorOnLimit bool
+	// Limit403 takes a 403 with Retry-After for a refusal like a 429, with any
+	// method. Some services (GitHub's secondary limits) refuse so, before anything
+	// has happened; of others it is not known, so it is a choice.
+	Limit403 bool
+	// PaceMax is the longest that one answer can make the pacing hold requests back,
+	// whatever it says; then one request tries again. 0 means DefaultPaceMax.
+	PaceMax time.Duration
+	// OnWait is called before each wait, for whoever watches: how long it will be,
+	// and why. It runs on the request's goroutine, so it should be quick, and on
+	// many of them at a time.
+	OnWait func(wait time.Duration, why Why)
 
 	mu   sync.Mutex // guards last
 	last RateLimit
@@ -58,17 +69,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		resp, err := t.send(next, p)
-		last.see(resp, t.received(p, resp, err))
+		last.see(t.received(p, resp, err))
 
-		wait, ok := retry.wait(req, resp, err, &last, deadline)
-		if !ok {
+		wait, why := retry.wait(req, resp, err, &last, deadline)
+		if why == "" {
 			return t.final(resp, err, &last)
 		}
-		if resp != nil {
-			// Before the wait, so that others can use the connection meanwhile.
-			drain(resp.Body)
-		}
-		if err := sleep(req.Context(), wait); err != nil {
+		t.announce(wait, why)
+		if err := pause(req.Context(), resp, wait, deadline); err != nil {
 			return nil, err
 		}
 		if next, err = replay(req); err != nil {
@@ -81,13 +89,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 type sighting struct {
 	RateLimit
 	status   int // of the last answer, 0 if there was none
+	refused  bool
 	attempts int
 }
 
 // see takes over the outcome of one more attempt.
-func (s *sighting) see(resp *http.Response, r RateLimit) {
+func (s *sighting) see(resp *http.Response, r RateLimit, refused bool) {
 	s.attempts++
-	s.RateLimit, s.status = r, 0
+	s.RateLimit, s.status, s.refused = r, 0, refused
 	if resp != nil {
 		s.status = resp.StatusCode
 	}
@@ -102,7 +111,7 @@ func (t *Transport) admit(req *http.Request, deadline time.Time) (pass, time.Dur
 	if t.Route != nil {
 		key.route = t.Route(req)
 	}
-	return t.pacer.admit(req.Context(), key, t.Pace, deadline)
+	return t.pacer.admit(req.Context(), key, t, deadline)
 }
 
 // send passes the request to Base. Should Base panic, the pacer must not wait for
@@ -119,27 +128,47 @@ func (t *Transport) send(req *http.Request, p pass) (resp *http.Response, err er
 	return resp, err
 }
 
-// received reads the headers of an answer and tells those who want to know.
-func (t *Transport) received(p pass, resp *http.Response, err error) RateLimit {
+// received reads the headers of an answer, tells those who want to know, and says
+// whether it is a refusal.
+func (t *Transport) received(p pass, resp *http.Response, err error) (*http.Response, RateLimit, bool) {
 	if err != nil {
 		t.pacer.lose(p)
-		return RateLimit{}
+		return nil, RateLimit{Received: time.Now()}, false
 	}
 	r := ParseRateLimit(resp.Header, time.Now())
-	t.pacer.answer(p, r, refused(resp.StatusCode))
+	refused := t.refuses(resp.StatusCode, r)
+	t.pacer.answer(p, r, refused)
 	t.mu.Lock()
 	t.last = r
 	t.mu.Unlock()
-	return r
+	return resp, r, refused
+}
+
+// refuses says that an answer is one with which a limiter refuses.
+func (t *Transport) refuses(status int, r RateLimit) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusForbidden:
+		return t.Limit403 && r.RetryAfterKnown
+	}
+	return false
+}
+
+// announce tells of a wait.
+func (t *Transport) announce(wait time.Duration, why Why) {
+	if t.OnWait != nil {
+		t.OnWait(wait, why)
+	}
 }
 
 // final is what the caller gets: the answer, or the error that he asked for.
 func (t *Transport) final(resp *http.Response, err error, last *sighting) (*http.Response, error) {
-	if err != nil || !t.ErrorOnLimit || !refused(resp.StatusCode) {
+	if err != nil || !t.ErrorOnLimit || !last.refused {
 		return resp, err
 	}
 	if limited := last.refusal(resp); limited != nil {
-		drain(resp.Body)
+		drain(resp.Body, drainTime)
 		return nil, limited
 	}
 	return resp, nil
@@ -160,14 +189,15 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-// refused says that a status is one with which a limiter refuses.
-func refused(status int) bool {
-	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
-}
-
-// sleep waits for d, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+// pause waits before the next attempt, or until the context ends. Meanwhile, and
+// not beforehand, the refused answer is read to its end, so that others can use its
+// connection: a body that trickles delays nothing, as it is cut off in time.
+func pause(ctx context.Context, resp *http.Response, wait time.Duration, deadline time.Time) error {
+	start := time.Now()
+	if resp != nil {
+		drain(resp.Body, min(bodyTimeMax, max(wait, min(drainTime, deadline.Sub(start)-1))))
+	}
+	timer := time.NewTimer(wait - time.Since(start))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
