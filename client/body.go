@@ -97,9 +97,37 @@ type failed struct{ err error }
 
 func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
+// depthMax is how deep a refusal may be nested. It is flat; what is deeper would
+// cost encoding/json thirty bytes of memory per byte.
+const depthMax = 32
+
+// deeper says that brackets are nested deeper than most, without parsing.
+func deeper(body []byte, most int) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch b := body[i]; {
+		case b == '"':
+			quoted = !quoted
+		case quoted && b == '\\':
+			i++
+		case quoted:
+		case b == '[' || b == '{':
+			if depth++; depth > most {
+				return true
+			}
+		case b == ']' || b == '}':
+			depth--
+		}
+	}
+	return false
+}
+
 // parseRefusal reads as much as there is of a refusal.
 func parseRefusal(body []byte) refusal {
 	var r refusal
+	if deeper(body, depthMax) {
+		return r
+	}
 	if err := json.Unmarshal(body, &r); err != nil {
 		// A field of another type (a numeric code, say) leaves the others readable.
 		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {

@@ -67,8 +67,7 @@ func TestConnectionsAreReused(t *testing.T) {
 }
 
 func TestOverlongBodyIsNotReadToItsEnd(t *testing.T) {
-	var taken atomic.Int64
-	body := &endless{taken: &taken}
+	body := &endless{}
 	server := new(script).then(429, "", "Retry-After", "0").then(200, "")
 	refuse := server.answers[0]
 	server.answers[0] = func() (*http.Response, error) {
@@ -80,12 +79,12 @@ func TestOverlongBodyIsNotReadToItsEnd(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 200, resp.StatusCode)
 	assert.True(t, body.closed.Load())
-	assert.LessOrEqual(t, taken.Load(), int64(drainMax))
+	assert.LessOrEqual(t, body.taken.Load(), int64(drainMax))
 }
 
 // endless is a body that never ends.
 type endless struct {
-	taken  *atomic.Int64
+	taken  atomic.Int64
 	closed atomic.Bool
 }
 

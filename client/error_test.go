@@ -5,9 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -39,34 +37,6 @@ func TestErrorOf429(t *testing.T) {
 		`attempts 1, limit=20 remaining=0 reset=42s retry-after=42s`, limited.Error())
 }
 
-func TestErrorBodies(t *testing.T) {
-	for _, tc := range []struct {
-		name, contentType, body string
-		code, id, message       string
-	}{
-		{"contract", "application/json; charset=utf-8", `{"message":"m","code":"c","requestId":"r"}`, "c", "r", "m"},
-		{"problem, detail", "application/problem+json", `{"type":"x#quota-exceeded","title":"t","detail":"d"}`, "", "header", "d"},
-		{"problem, title", "application/problem+json", `{"title":"t"}`, "", "header", "t"},
-		{"numeric code", "application/json", `{"code":88,"message":"m"}`, "", "header", "m"},
-		{"nested, as Stripe's", "application/json", `{"error":{"code":"rate_limit"}}`, "", "header", ""},
-		{"array", "application/json", `[1]`, "", "header", ""},
-		{"cut short", "application/json", `{"message":"m"`, "", "header", ""},
-		{"empty", "application/json", ``, "", "header", ""},
-		{"no JSON", "text/html", `{"message":"m"}`, "", "header", ""},
-		{"no type", "", `{"message":"m"}`, "", "header", ""},
-		{"bad type", ";;", `{"message":"m"}`, "", "header", ""},
-		{"long", "application/json", `{"message":"` + strings.Repeat("é", 600) + `"}`, "", "header", strings.Repeat("é", 256)},
-		{"overlong", "application/json", `{"message":"m","x":"` + strings.Repeat("x", bodyMax) + `"}`, "", "header", ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			_, err := once(t, 429, tc.body, "Content-Type", tc.contentType, "X-Request-Id", "header")
-			limited, ok := errors.AsType[*RateLimitError](err)
-			require.True(t, ok, "%v", err)
-			assert.Equal(t, [3]string{tc.code, tc.id, tc.message}, [3]string{limited.Code, limited.RequestID, limited.Message})
-		})
-	}
-}
-
 func TestErrorTextIsOneLine(t *testing.T) {
 	_, err := once(t, 429, `{"message":"a\nlevel=error msg=forged\u001b[2J"}`, "Content-Type", "application/json")
 	require.Error(t, err)
@@ -93,24 +63,4 @@ func TestErrorOf503(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	assert.Equal(t, other, string(body))
-}
-
-func TestNoErrorUnasked(t *testing.T) {
-	c := New(&Transport{Base: new(script).then(429, "slow down"), Retry: Retry{Attempts: 1}})
-	resp, err := c.Do(request(t, t.Context(), "GET", ""))
-	require.NoError(t, err)
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	assert.Equal(t, "slow down", string(body))
-}
-
-func TestErrorCountsAttempts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tr := &Transport{Base: new(script).then(429, "").then(429, "").then(429, "", "Retry-After", "9"), ErrorOnLimit: true, Retry: Retry{Attempts: 3}}
-		_, err := tr.RoundTrip(request(t, t.Context(), "GET", ""))
-		limited, ok := errors.AsType[*RateLimitError](err)
-		require.True(t, ok, "%v", err)
-		assert.Equal(t, 3, limited.Attempts)
-		assert.Equal(t, 9*time.Second, limited.RetryAfter)
-	})
 }

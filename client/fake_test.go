@@ -117,3 +117,32 @@ func (w *window) decide(now time.Time) *http.Response {
 	pairs = append(pairs, "Retry-After", strconv.FormatInt(wait, 10), "Content-Type", "application/json")
 	return respond(429, fmt.Sprintf(`{"message":"Rate limit exceeded, retry in %d seconds","code":"RATE_LIMIT_EXCEEDED","requestId":"r-%d"}`, wait, w.asked), pairs...)
 }
+
+// t0 is when the canned answers arrive; 1764000000 is their Unix time.
+var t0 = time.Unix(1764000000, 0).UTC()
+
+// header makes a header of alternating names and values.
+func header(pairs ...string) http.Header {
+	h := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Add(pairs[i], pairs[i+1])
+	}
+	return h
+}
+
+// brief is limit, remaining and reset with ? for what is unknown.
+func brief(r RateLimit) string {
+	s := [3]string{"?", "?", "?"}
+	for i, v := range []struct {
+		known bool
+		n     int64
+	}{{r.LimitKnown, r.Limit}, {r.RemainingKnown, r.Remaining}} {
+		if v.known {
+			s[i] = strconv.FormatInt(v.n, 10)
+		}
+	}
+	if r.ResetKnown {
+		s[2] = r.ResetAfter.String()
+	}
+	return s[0] + " " + s[1] + " " + s[2]
+}
