@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,8 @@ type compiled struct {
 	respond     func(http.ResponseWriter, *http.Request, Refusal)
 	requestIDOf func(*http.Request) string
 	skip        func(*http.Request) bool
+	skipMethods []string
+	namespace   string
 	onDecision  func(Event)
 	now         func() time.Time
 }
@@ -40,12 +44,19 @@ func compile(p Policy) (*compiled, error) {
 		dialects: p.Dialects, hideDegraded: p.HideDegraded, keepHeaders: p.KeepHeaders,
 		echoID: p.EchoRequestID, problem: p.Problem, revealKeys: p.RevealKeys,
 		respond: p.Respond, requestIDOf: p.RequestID, skip: p.Skip, onDecision: p.OnDecision, now: p.Now,
+		skipMethods: slices.Clone(p.SkipMethods), namespace: p.Namespace,
 	}
 	if c.now == nil {
 		c.now = time.Now
 	}
 	if err := c.setDialects(p); err != nil {
 		return nil, err
+	}
+	if err := checkSkipMethods(p.SkipMethods); err != nil {
+		return nil, err
+	}
+	if len(p.Namespace) > ruleNameMax || !isPrintable(p.Namespace) {
+		return nil, fieldError("namespace", p.Namespace, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
 	}
 	if _, err := p.Address.bind(); err != nil {
 		return nil, within("address", err)
@@ -87,7 +98,34 @@ func (c *compiled) setDialects(p Policy) error {
 	return nil
 }
 
-// ruleNameMax is the longest name of a rule.
+// checkSkipMethods refuses what no request has for a method.
+func checkSkipMethods(methods []string) error {
+	for i, m := range methods {
+		at := fmt.Sprintf("skip_methods[%d]", i)
+		switch {
+		case m == "*":
+			return fieldError(at, m, "is not a method: to limit nothing at all, use no middleware")
+		case !isToken(m):
+			return fieldError(at, m, "is not a method")
+		case m != strings.ToUpper(m):
+			return fieldError(at, m, fmt.Sprintf("has lower case, which no request matches: write %q", strings.ToUpper(m)))
+		}
+	}
+	return nil
+}
+
+// skips reports whether a request is one that the policy lets pass unseen.
+func (c *compiled) skips(r *http.Request) bool {
+	if c.skip != nil && c.skip(r) {
+		return true
+	}
+	if len(c.skipMethods) == 0 || !slices.Contains(c.skipMethods, r.Method) {
+		return false
+	}
+	return r.Method != http.MethodOptions || first(r, "Access-Control-Request-Method") != ""
+}
+
+// ruleNameMax is the longest name of a rule, and of a namespace.
 const ruleNameMax = 64
 
 // checkNames makes sure that there are rules, and that their names are fit to be

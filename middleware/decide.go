@@ -70,6 +70,9 @@ func (x *exchange) prepare() bool {
 		var ok bool
 		if x.buf, ok = r.subject(x.buf, x.request); !ok {
 			x.buf = x.buf[:c.subjectFrom] // nobody in particular: the shared budget
+			if r.absent == AbsentSkip {
+				continue
+			}
 			if r.absent == AbsentDeny {
 				c.verdict = KeyMissing
 				refused = refused || !r.shadow
@@ -77,7 +80,7 @@ func (x *exchange) prepare() bool {
 		}
 		c.subjectTo = len(x.buf)
 		c.keyFrom = c.subjectTo
-		x.buf = appendKey(x.buf, r.name, x.buf[c.subjectFrom:c.subjectTo])
+		x.buf = appendKey(x.buf, x.policy.namespace, r.name, x.buf[c.subjectFrom:c.subjectTo])
 		c.keyTo = len(x.buf)
 		x.calls = append(x.calls, c)
 	}
@@ -115,11 +118,13 @@ func clampCost(cost, capacity int64) int64 {
 // take asks for every call: on this goroutine for one, in parallel for several, since
 // their owners may be different nodes and each answer may be a round trip away.
 func (m *Middleware) take(x *exchange) {
-	if len(x.calls) == 1 {
+	switch len(x.calls) {
+	case 0: // every rule was left out
+	case 1:
 		m.ask(x, &x.calls[0])
-		return
+	default:
+		m.takeStacked(x)
 	}
-	m.takeStacked(x)
 }
 
 // takeStacked is apart from take because its closures would make every request allocate.

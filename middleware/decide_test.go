@@ -160,12 +160,12 @@ func TestShadow(t *testing.T) {
 func TestPlans(t *testing.T) {
 	r := perMinute("default", 100)
 	r.Plan = middleware.Header("X-Plan")
-	r.Plans = map[string]limiter.Limit{"pro": limiter.Per(500, time.Minute), "enterprise": limiter.Per(2000, time.Hour)}
+	r.Plans = map[string]limiter.Limit{"pro": limiter.Per(500, time.Minute), "enterprise": limiter.Per(2000, time.Minute)}
 	p := middleware.Policy{Default: []middleware.Rule{r}, Dialects: middleware.IETF}
 	s := &script{}
 	h := wrap(t, s, p, teapot)
 	for plan, want := range map[string]string{
-		"pro": `"default";q=500;w=60`, "enterprise": `"default";q=2000;w=3600`,
+		"pro": `"default";q=500;w=60`, "enterprise": `"default";q=2000;w=60`,
 		"": `"default";q=100;w=60`, "PRO": `"default";q=100;w=60`, "unheard-of": `"default";q=100;w=60`,
 	} {
 		assert.Equal(t, want, get(h, "/", set("X-Plan", plan)).Header().Get("RateLimit-Policy"), plan)

@@ -152,9 +152,13 @@ const subjectMax = 512
 
 // appendKey appends the limiter's key for a subject of a rule. An over-long subject is
 // hashed rather than refused or cut: a client must neither switch its limit off nor
-// land on another's budget by sending a long value. The hash comes in a third part,
-// so no short subject can equal it.
-func appendKey(b []byte, rule string, subject []byte) []byte {
+// land on another's budget by sending a long value. The hash comes in a part of its own,
+// so no short subject can equal it. Before a namespace stands an empty part, as no rule's
+// name is empty.
+func appendKey(b []byte, namespace, rule string, subject []byte) []byte {
+	if namespace != "" {
+		b = limiter.AppendKey(b, "", namespace)
+	}
 	if len(subject) > subjectMax {
 		sum := sha256.Sum256(subject)
 		return limiter.AppendKey(b, rule, "sha256", string(sum[:]))

@@ -85,7 +85,7 @@ type exchange struct {
 // serve is the way of one request, as the package comment tells it.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	p := m.policy.Load()
-	if p.skip != nil && p.skip(r) {
+	if p.skips(r) {
 		next.ServeHTTP(w, r)
 		return
 	}

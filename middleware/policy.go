@@ -58,6 +58,15 @@ type Policy struct {
 	Shadow bool
 	// Skip lets a request pass as if its route were exempt.
 	Skip func(r *http.Request) bool
+	// SkipMethods lets all requests of these methods pass as if their routes were exempt.
+	// Of OPTIONS only a preflight passes, which a browser sends by itself before the
+	// request that counts: one with Access-Control-Request-Method. Anybody can send
+	// one, so what answers it should be a CORS handler and nothing dear.
+	SkipMethods []string
+	// Namespace keeps the budgets of this policy apart from those of others that ask the
+	// same limiter, whose rules may have the same names: printable ASCII of at most 64
+	// bytes. Policies of one namespace, such as "", share the budgets of rules with one name.
+	Namespace string
 	// OnDecision hears of every decision, on the request's goroutine after the headers
 	// are set: it should be quick. A panic in it is swallowed and counted ([Stats]).
 	OnDecision func(Event)
@@ -105,13 +114,13 @@ type Rule struct {
 	Limit limiter.Limit
 	// Plan and Plans let the limit depend on the request: where Plan finds a name that
 	// Plans has, that limit counts instead. The budget stays the same one, so whoever
-	// changes plans keeps what is already spent. Read a plan only from what the
-	// client cannot forge.
+	// changes plans keeps what is already spent; so a plan has the Window and the
+	// Algorithm of Limit. Read a plan only from what the client cannot forge.
 	Plan  Key
 	Plans map[string]limiter.Limit
 	// Key finds the subject; the zero Key is the client's address, [ClientIP].
 	Key Key
-	// Absent says what happens where Key finds nothing.
+	// Absent says what happens where Key finds nothing; the zero value is AbsentShared.
 	Absent Absent
 	// Cost is what a request takes; 0 means 1.
 	Cost int64
@@ -133,10 +142,19 @@ type Rule struct {
 type Absent uint8
 
 const (
-	// AbsentShared puts all such requests on one budget.
+	// AbsentShared puts all such requests on one budget. It is the default because it
+	// is the one choice by which leaving a header out is neither a way around the
+	// limit nor a refusal. But one client can then spend what all have that send no
+	// key. Where keys are optional, FirstOf(Header("X-Api-Key"), ClientIP()) is better.
 	AbsentShared Absent = iota
-	// AbsentDeny refuses them with 403: no wait makes them acceptable.
+	// AbsentDeny refuses them with 403, since no wait makes them acceptable: for a key
+	// that every client must have. The other rules of a stack are asked first, and
+	// spend: so a client that sends no key still meets the limit of its address.
 	AbsentDeny
+	// AbsentSkip leaves the rule out for them: for a rule that is stacked upon one that
+	// always has a subject, such as one by address. Alone it would be no limit at all
+	// for whoever leaves the key out.
+	AbsentSkip
 )
 
 // Outage is what to do with an answer that is degraded, or with none at all.

@@ -47,7 +47,7 @@ func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	switch {
 	case r.Cost < 0:
 		return nil, fieldError("cost", r.Cost, "is negative")
-	case r.Absent > AbsentDeny:
+	case r.Absent > AbsentSkip:
 		return nil, fieldError("absent", r.Absent, "is unknown")
 	case r.Outage > OutageClosed:
 		return nil, fieldError("outage", r.Outage, "is unknown")
@@ -83,11 +83,28 @@ func (c *rule) setPlans(r Rule, bd binding) error {
 	}
 	c.plans = make(map[string]*budget, len(r.Plans))
 	for _, name := range slices.Sorted(maps.Keys(r.Plans)) { // sorted: one error, always the same
-		if c.plans[name], err = newBudget(r.Name, r.Plans[name], c.cost); err != nil {
+		if c.plans[name], err = newPlan(r, name, c.cost); err != nil {
 			return within("plans."+name, err)
 		}
 	}
 	return nil
+}
+
+// newPlan is the budget of a plan. Of another window or algorithm it would be another
+// budget of the limiter's: whoever changes plans would begin anew, and by changing to and
+// fro have two.
+func newPlan(r Rule, name string, cost int64) (*budget, error) {
+	l := r.Plans[name]
+	b, err := newBudget(r.Name, l, cost)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.Window != r.Limit.Window:
+		return nil, fieldError("window", l.Window, fmt.Sprintf("is not the rule's, %v: what is spent would not carry over", r.Limit.Window))
+	case l.Algorithm != r.Limit.Algorithm:
+		return nil, fieldError("algorithm", l.Algorithm, fmt.Sprintf("is not the rule's, %v: what is spent would not carry over", r.Limit.Algorithm))
+	}
+	return b, nil
 }
 
 // keyError names the key that is wrong; a field of its own stays the path.

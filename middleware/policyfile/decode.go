@@ -28,6 +28,12 @@ func (d *decoder) policy(root ast.Node) middleware.Policy {
 		EchoRequestID: m.flag("echoRequestId"),
 		Problem:       m.flag("problem"),
 		Shadow:        m.flag("shadow"),
+		Namespace:     m.text("namespace"),
+	}
+	for i, n := range m.list("skip_methods") {
+		at := fmt.Sprintf("skip_methods[%d]", i)
+		d.lines[at] = line(n)
+		p.SkipMethods = append(p.SkipMethods, d.text(at, n))
 	}
 	for i, n := range m.list("routes") {
 		p.Routes = append(p.Routes, d.route(fmt.Sprintf("routes[%d]", i), n))

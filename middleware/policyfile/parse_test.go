@@ -46,7 +46,7 @@ routes:
         plan: {claim: plan}
         plans:
           pro: {quota: 500}
-          enterprise: {quota: 2000, window: 1m, algorithm: fixed-window, split: share}
+          enterprise: {quota: 2000, window: 60m, split: share}
         count: {statuses: [401, 403]}
         outage: open
   - pattern: ["/v1/agents/{id}", "example.com/agents/{id}"]
@@ -55,6 +55,7 @@ routes:
       - {name: session, quota: 5, window: 1s, key: {cookie: sid}, count: all}
       - {name: edge, quota: 5, window: 1s, key: {client-ip: {hops: 2, ipv6Prefix: 48}}}
       - {name: region, quota: 5, window: 1s, key: {custom: region}, absent: shared, outage: local}
+      - {name: api-key, quota: 5, window: 1s, key: {header: X-Api-Key}, absent: skip}
   - pattern: GET /.well-known/jwks.json
     exempt: true
 address: {source: forwarded, trusted: [10.0.0.0/8, "2001:db8::1"], ipv6Prefix: 56}
@@ -65,6 +66,8 @@ keepHeaders: true
 echoRequestId: true
 problem: true
 shadow: true
+skip_methods: [OPTIONS, TRACE]
+namespace: public API
 `
 
 // options are what the file above needs of its program.
@@ -95,7 +98,7 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, "claim plan", user.Plan.String())
 	assert.Equal(t, map[string]limiter.Limit{
 		"pro":        {Quota: 500, Window: time.Hour, Algorithm: limiter.SlidingWindow},
-		"enterprise": {Quota: 2000, Window: time.Minute, Split: limiter.SplitShare},
+		"enterprise": {Quota: 2000, Window: time.Hour, Algorithm: limiter.SlidingWindow, Split: limiter.SplitShare},
 	}, user.Plans)
 	assert.True(t, user.Count(401))
 	assert.False(t, user.Count(200))
@@ -117,6 +120,9 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, middleware.XRateLimitSeconds|middleware.IETF, p.Dialects)
 	assert.True(t, p.ExposeHeaders && p.HideDegraded && p.KeepHeaders && p.EchoRequestID && p.Problem && p.Shadow)
 	assert.NotNil(t, p.Claims)
+	assert.Equal(t, middleware.AbsentSkip, agents.Rules[4].Absent)
+	assert.Equal(t, []string{"OPTIONS", "TRACE"}, p.SkipMethods)
+	assert.Equal(t, "public API", p.Namespace)
 }
 
 func TestReference(t *testing.T) {

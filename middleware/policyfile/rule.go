@@ -23,6 +23,7 @@ func (d *decoder) rule(path string, n ast.Node) middleware.Rule {
 		Absent: choice(m, "absent", middleware.AbsentShared, map[string]middleware.Absent{
 			"shared": middleware.AbsentShared,
 			"deny":   middleware.AbsentDeny,
+			"skip":   middleware.AbsentSkip,
 		}),
 		Outage: choice(m, "outage", middleware.OutageLocal, map[string]middleware.Outage{
 			"local":  middleware.OutageLocal,
