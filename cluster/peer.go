@@ -46,7 +46,7 @@ func (n *Node) peerFor(old *view, m *member) *peer {
 
 // dial makes the connection to a node; an empty name is whoever answers.
 func (n *Node) dial(name, addr string) *transport.Peer {
-	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte) error {
+	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte, _ time.Duration) error {
 		h, err := readHello(reply)
 		if err != nil {
 			return err

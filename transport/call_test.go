@@ -403,6 +403,11 @@ func TestMuteConnectionIsReplaced(t *testing.T) {
 		assert.ErrorIs(t, err, ErrTimeout)
 		assert.True(t, sent(t, err))
 		assert.Equal(t, 50*time.Millisecond, time.Since(begin))
+		assert.True(t, l.peer.Connected(), "one call says little of a connection")
+		err = l.peer.Call(context.Background(), in(time.Minute), 1, &echo{})
+		assert.ErrorIs(t, err, ErrLost)
+		assert.True(t, sent(t, err))
+		assert.Equal(t, 50*time.Millisecond+silence, time.Since(begin))
 		assert.False(t, l.peer.Connected())
 		assert.ErrorIs(t, l.peer.Err(), ErrLost)
 		assert.Equal(t, alive, l.peer.LastHeard())
@@ -433,7 +438,7 @@ func TestTimeoutAloneDoesNotCostTheConnection(t *testing.T) {
 }
 
 // TestStuckWriterHoldsNobodyUp fills the socket of a peer that does not read: what is
-// still queued has certainly not been sent, and says so.
+// still queued when the connection is given up has certainly not been sent, and says so.
 func TestStuckWriterHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, stop := newLab(t, Config{}, Config{MaxBuffer: 100 << 10}, echoHandler{})
@@ -441,25 +446,48 @@ func TestStuckWriterHoldsNobodyUp(t *testing.T) {
 		require.NoError(t, l.call())
 		l.net.last().setCut(true)
 		big := make([]byte, 50<<10)
-		var outcomes []error
+		var mu sync.Mutex
+		outcomes := map[int]error{} // of those that have one
+		calls := 0
 		var refused error
 		begin := time.Now()
 		for refused == nil {
-			refused = l.peer.Start(begin.Add(80*time.Millisecond), 1, &echo{body: big}, func(err error) {
-				assert.Equal(t, 80*time.Millisecond, time.Since(begin))
-				outcomes = append(outcomes, err)
+			deadline := begin.Add(80 * time.Millisecond)
+			i := calls
+			if i%2 == 1 {
+				deadline = begin.Add(time.Minute)
+			}
+			refused = l.peer.Start(deadline, 1, &echo{body: big}, func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[i] = err
 			})
-			synctest.Wait()
+			if synctest.Wait(); refused == nil {
+				calls++
+			}
 		}
 		assert.ErrorIs(t, refused, ErrBusy, "the buffer is bounded")
-		time.Sleep(time.Second)
+		require.Greater(t, calls, 2)
+		time.Sleep(80 * time.Millisecond)
 		synctest.Wait()
-		require.Greater(t, len(outcomes), 2)
-		assert.True(t, sent(t, outcomes[0]))
-		assert.False(t, sent(t, outcomes[len(outcomes)-1]))
-		for _, err := range outcomes {
-			assert.ErrorIs(t, err, ErrTimeout)
+		mu.Lock()
+		for i := range calls {
+			err, over := outcomes[i]
+			assert.Equal(t, i%2 == 0, over, "call %d", i)
+			if over {
+				assert.ErrorIs(t, err, ErrTimeout)
+				assert.True(t, sent(t, err), "what is queued may still leave")
+			}
 		}
+		mu.Unlock()
+		time.Sleep(silence)
+		synctest.Wait()
+		mu.Lock()
+		for i := 1; i < calls; i += 2 {
+			assert.ErrorIs(t, outcomes[i], ErrLost)
+			assert.Equal(t, i < 2, sent(t, outcomes[i]), "call %d", i)
+		}
+		mu.Unlock()
 		require.NoError(t, l.call())
 	})
 }

@@ -48,9 +48,10 @@ type Config struct {
 	// is closed at once. Default 64.
 	MaxHandshakes int
 
-	// HandshakeTimeout bounds the handshake as a whole, for a dialer with the dialling.
-	// Default 2 s.
-	HandshakeTimeout time.Duration
+	// DialTimeout bounds the dialling, and HandshakeTimeout the handshake that follows, on
+	// both sides: some five round trips with a Secret. Neither has to do with how long a
+	// call may take: a call that gives up leaves the attempt to the next. Defaults 2 s and 5 s.
+	DialTimeout, HandshakeTimeout time.Duration
 	// CallTimeout applies to calls without a deadline: nothing waits for ever. Default 1 s.
 	CallTimeout time.Duration
 	// WriteTimeout is how long a server waits for a peer to read its answers before it
@@ -82,7 +83,8 @@ func (c Config) withDefaults() Config {
 	or(&c.MaxBuffer, 1<<20)
 	or(&c.MaxConns, 256)
 	or(&c.MaxHandshakes, 64)
-	orTime(&c.HandshakeTimeout, 2*time.Second)
+	orTime(&c.DialTimeout, 2*time.Second)
+	orTime(&c.HandshakeTimeout, 5*time.Second)
 	orTime(&c.CallTimeout, time.Second)
 	orTime(&c.WriteTimeout, 2*time.Second)
 	if c.Dial == nil {
@@ -122,6 +124,7 @@ func (c Config) validate() error {
 		name string
 		v    time.Duration
 	}{
+		{"DialTimeout", c.DialTimeout},
 		{"HandshakeTimeout", c.HandshakeTimeout},
 		{"CallTimeout", c.CallTimeout},
 		{"WriteTimeout", c.WriteTimeout},

@@ -28,6 +28,9 @@ type conn struct {
 	writing bool   // the writer is writing, or has been woken to
 	armed   int64  // when the timer runs out
 	err     error  // the first error
+	mute    mute
+	late    map[uint64]func([]byte, error) // calls that were given up, by id
+	idle    chan struct{}                  // closed when nothing is under way; nil: nobody waits
 }
 
 func newConn(p *Peer, l link) *conn {
@@ -114,8 +117,8 @@ func (c *conn) swap(written []byte) []byte {
 }
 
 // write is the writing goroutine. It has no write deadline of its own: every byte
-// belongs to a call that has one, and a call that is due with nothing received since
-// ends the connection.
+// belongs to a call that has one, and with the first that is due with nothing received
+// since, the time begins after which a silent connection ends.
 func (c *conn) write() {
 	var buf []byte
 	for {
@@ -146,8 +149,12 @@ func (c *conn) read() {
 	c.mu.Lock()
 	left := c.slots.drain()
 	sent, unsent := &CallError{Sent: true, Err: c.err}, &CallError{Err: c.err}
-	taken := c.taken
+	taken, late := c.taken, c.late
+	c.late = nil
 	c.mu.Unlock()
+	for _, f := range late {
+		f(nil, sent)
+	}
 	for _, s := range left {
 		if s.start < taken {
 			c.finish(s, sent)
@@ -180,7 +187,8 @@ func (c *conn) readAnswers() error {
 		}
 		s := c.slots.at(id)
 		if s == nil || !s.claim(id) {
-			continue // late: its call is over
+			c.answerLate(id, status, body)
+			continue
 		}
 		c.finish(s, c.outcome(s.msg, status, body))
 	}
@@ -194,6 +202,13 @@ func (c *conn) outcome(m Message, status uint8, body []byte) error {
 			return &CallError{Sent: true, Err: err}
 		}
 		return nil
+	}
+	return failure(status, body)
+}
+
+// failure makes an error of an answer that is one.
+func failure(status uint8, body []byte) error {
+	switch status {
 	case statusBusy:
 		return errBusy
 	case statusFailed:
@@ -220,6 +235,7 @@ func (c *conn) finish(s *slot, err error) {
 func (c *conn) give(s *slot) {
 	c.mu.Lock()
 	c.slots.give(s)
+	c.restLocked()
 	c.mu.Unlock()
 }
 

@@ -26,26 +26,20 @@ type dialing struct {
 	err  error // a *CallError
 }
 
-// connect returns the connection, and waits for it to be made if need be.
+// connect returns the connection, and waits for it to be made if need be. Its caller
+// counts as waiting until it says that it has gone on.
 func (p *Peer) connect(ctx context.Context, deadline time.Time) (*conn, error) {
 	p.mu.Lock()
+	p.waiting++
 	c, d, err := p.dialLocked()
-	if c != nil || err != nil {
-		p.mu.Unlock()
+	full := p.waiting > p.cfg.MaxInFlight
+	p.mu.Unlock()
+	switch {
+	case c != nil || err != nil:
 		return c, err
-	}
-	if p.waiting >= p.cfg.MaxInFlight {
-		p.mu.Unlock()
+	case full:
 		return nil, errBusy
 	}
-	p.waiting++
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		p.waiting--
-		p.mu.Unlock()
-	}()
-
 	timer := time.NewTimer(time.Until(deadline)) // one per call, but only here
 	defer timer.Stop()
 	select {
@@ -58,6 +52,16 @@ func (p *Peer) connect(ctx context.Context, deadline time.Time) (*conn, error) {
 	}
 }
 
+// goneOn ends the wait that connect began, after what was waited for is under way.
+func (p *Peer) goneOn() {
+	p.mu.Lock()
+	if p.waiting--; p.waiting == 0 && p.calm != nil {
+		close(p.calm)
+		p.calm = nil
+	}
+	p.mu.Unlock()
+}
+
 // connectLater is for calls that cannot wait: it has a connection made, and returns
 // the error for this time.
 func (p *Peer) connectLater() error {
@@ -68,6 +72,9 @@ func (p *Peer) connectLater() error {
 	}
 	return errNoConnection
 }
+
+// Connect has a connection made where there is none, and does not wait for it.
+func (p *Peer) Connect() { _ = p.connectLater() }
 
 // dialLocked returns the connection, or the attempt to make one that is under way or
 // begins here, or the error where none may begin.
@@ -127,11 +134,10 @@ func (p *Peer) dial() {
 	close(d.done)
 }
 
-// handshake dials and introduces this side, all within HandshakeTimeout.
+// handshake dials within DialTimeout and introduces this side within HandshakeTimeout.
 func (p *Peer) handshake() (link, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.DialTimeout)
 	defer cancel()
-	deadline, _ := ctx.Deadline()
 	raw, err := p.cfg.Dial(ctx, p.addr)
 	if err != nil {
 		return link{}, err
@@ -140,11 +146,11 @@ func (p *Peer) handshake() (link, error) {
 	// Close ends a handshake that is under way; the deadline ends one that hangs.
 	stop := context.AfterFunc(p.ctx, func() { _ = raw.Close() })
 	defer stop()
-	if err = raw.SetDeadline(deadline); err == nil {
+	if err = raw.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err == nil {
 		var l link
 		l, err = dialHandshake(&p.cfg, p.cred, raw, p.hello())
 		if err == nil && p.welcome != nil {
-			err = p.welcome(l.body)
+			err = p.welcome(l.body, l.took)
 		}
 		if err == nil {
 			err = raw.SetDeadline(time.Time{})

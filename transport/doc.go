@@ -9,6 +9,10 @@
 // caller. No call waits longer than its deadline: callers never write to a socket that
 // could block, and a timer sweeps the slots at the earliest deadline.
 //
+// A call that times out costs itself, and not the connection: that ends only when nothing
+// at all has come for two seconds since one did. Until then its answer may still come, and
+// a [LateMessage] hears of it. An attempt to connect belongs to no call either.
+//
 // There is one connection per peer, since calls that share one share its writes: on
 // two cores, spreading them over two connections carried no more with 256 callers and
 // less with fewer, and over four less with any number (BenchmarkConnections).

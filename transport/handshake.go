@@ -16,7 +16,8 @@ type link struct {
 	raw   net.Conn // to close: closing a TLS connection may wait for a peer that does not read
 	conn  net.Conn // to read and write: raw, or TLS on top of it
 	minor uint64
-	body  []byte // the peer's hello, or its reply to ours
+	body  []byte        // the peer's hello, or its reply to ours
+	took  time.Duration // the round trip from our hello to the reply; of a dialer only
 }
 
 // dialHandshake is the dialer's side. The caller has set a deadline on raw, and closes
@@ -47,6 +48,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (l
 	if err != nil {
 		return l, err
 	}
+	began := time.Now()
 	if _, err := l.conn.Write(b); err != nil {
 		return l, err
 	}
@@ -54,6 +56,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (l
 	if err != nil {
 		return l, err
 	}
+	l.took = time.Since(began)
 	w, err := decodeWelcome(frame)
 	if err != nil {
 		return l, err

@@ -18,6 +18,19 @@ type Message interface {
 	ReadAnswer(body []byte) error
 }
 
+// LateMessage is a Message that wants to know what became of a call that timed out after
+// it was sent: the peer may have acted on it.
+type LateMessage interface {
+	Message
+	// Late is called when such a call ends, before its caller is told. It returns nil, or
+	// a function that is called once: with the body of the answer if that comes after
+	// all, with the error that came in place of one, or with [ErrLost] if the connection
+	// ends first. Both run on a goroutine of the connection, Late under its lock; they
+	// must not block, and must not use the Peer. As many are kept as calls may be under
+	// way; of more, nobody hears.
+	Late() func(body []byte, err error)
+}
+
 // Peer calls one other process. It connects when first needed, keeps one connection,
 // and connects again when that is lost. It is safe for concurrent use.
 type Peer struct {
@@ -25,7 +38,7 @@ type Peer struct {
 	cred    *credentials
 	addr    string
 	hello   func() []byte
-	welcome func(reply []byte) error
+	welcome func(reply []byte, took time.Duration) error
 
 	conn  atomic.Pointer[conn] // nil while there is none
 	epoch time.Time
@@ -38,19 +51,21 @@ type Peer struct {
 	mu      sync.Mutex // guards what follows; never held together with a conn's
 	closed  bool
 	dialing *dialing
-	waiting int       // calls that wait for dialing
-	fails   int       // attempts in a row that led to nothing
-	retryAt time.Time // no attempt before
-	down    error     // what calls get until then; a *CallError
-	err     error     // why there is no connection
-	refused string    // the refusal that was logged last
+	waiting int           // calls that wait for dialing, or have just done so
+	calm    chan struct{} // closed when none waits; nil: nobody wants to know
+	fails   int           // attempts in a row that led to nothing
+	retryAt time.Time     // no attempt before
+	down    error         // what calls get until then; a *CallError
+	err     error         // why there is no connection
+	refused string        // the refusal that was logged last
 }
 
 // NewPeer returns a Peer for addr, and connects to nobody yet. hello gives the bytes
 // with which this side introduces itself on each new connection; welcome, which may be
-// nil, judges the reply, and a connection that it returns an error for is not used.
-// Both run on a goroutine of the Peer, and must not close it.
-func NewPeer(cfg Config, addr string, hello func() []byte, welcome func(reply []byte) error) (*Peer, error) {
+// nil, judges the reply and hears how long that took to come, which is one round trip. A
+// connection that it returns an error for is not used. Both run on a goroutine of the
+// Peer, and must not close it.
+func NewPeer(cfg Config, addr string, hello func() []byte, welcome func(reply []byte, took time.Duration) error) (*Peer, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -100,10 +115,7 @@ func (p *Peer) begin(ctx context.Context, deadline time.Time, kind uint8, m Mess
 	for range 3 {
 		c := p.conn.Load()
 		if c == nil {
-			var err error
-			if c, err = p.connect(ctx, deadline); err != nil {
-				return nil, nil, 0, err
-			}
+			return p.beginLater(ctx, deadline, kind, m)
 		}
 		s, id, err := c.send(deadline, kind, m, nil)
 		if err != errGone {
@@ -111,6 +123,20 @@ func (p *Peer) begin(ctx context.Context, deadline time.Time, kind uint8, m Mess
 		}
 	}
 	return nil, nil, 0, errNoConnection
+}
+
+// beginLater is begin where there is no connection yet.
+func (p *Peer) beginLater(ctx context.Context, deadline time.Time, kind uint8, m Message) (*conn, *slot, uint64, error) {
+	defer p.goneOn()
+	c, err := p.connect(ctx, deadline)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	s, id, err := c.send(deadline, kind, m, nil)
+	if err == errGone {
+		err = errNoConnection
+	}
+	return c, s, id, err
 }
 
 // Start is Call without the waiting: done, which may be nil, is called with the
@@ -165,6 +191,32 @@ func (p *Peer) LastHeard() time.Time {
 }
 
 func (p *Peer) hear() { p.heard.Store(int64(max(time.Since(p.epoch), 1))) }
+
+// Retire is Close when the calls under way have had their answers, or have ended
+// without, and those that were given up have had theirs; or when ctx ends.
+// The user begins no more calls, and calls it once.
+func (p *Peer) Retire(ctx context.Context) {
+	p.mu.Lock()
+	calm := make(chan struct{})
+	if p.waiting == 0 {
+		close(calm)
+	} else {
+		p.calm = calm
+	}
+	p.mu.Unlock()
+	select {
+	case <-calm:
+	case <-ctx.Done():
+	}
+	if c := p.conn.Load(); c != nil {
+		select {
+		case <-c.whenIdle():
+		case <-c.dead:
+		case <-ctx.Done():
+		}
+	}
+	p.Close()
+}
 
 // Close ends the connection, fails every call under way with [ErrClosed], and waits for
 // all goroutines of the Peer. Later calls fail with ErrClosed.

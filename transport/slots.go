@@ -99,9 +99,15 @@ func (t *slots) grow() bool {
 // never is the deadline of nothing.
 const never = int64(1<<63 - 1)
 
+// call is a call that has been claimed.
+type call struct {
+	*slot
+	id uint64
+}
+
 // sweep claims the calls that are due and appends them to into. It returns the next
 // deadline.
-func (t *slots) sweep(now time.Duration, into []*slot) (next int64, due []*slot) {
+func (t *slots) sweep(now time.Duration, into []call) (next int64, due []call) {
 	next = never
 	for _, s := range *t.all.Load() {
 		id := s.id.Load()
@@ -110,7 +116,7 @@ func (t *slots) sweep(now time.Duration, into []*slot) (next int64, due []*slot)
 		case s.deadline > int64(now):
 			next = min(next, s.deadline)
 		case s.claim(id):
-			into = append(into, s)
+			into = append(into, call{s, id})
 		}
 	}
 	return next, into

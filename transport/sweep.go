@@ -10,12 +10,25 @@ import (
 // connection, set to the earliest deadline, is moved a few times a second, because most
 // calls are long over when the time of the first has come.
 
+// silence is how long nothing at all may come after a call has timed out with nothing
+// received since it was queued. Then the connection is given up: after a cut it might
+// stay mute for as long again. A peer that is held up for less costs calls, and their
+// answers still come; a new connection would be held up as well.
+const silence = 2 * time.Second
+
 // errSilent is why a connection was given up.
-var errSilent = fmt.Errorf("%w: no sign of life within a call's timeout", ErrLost)
+var errSilent = fmt.Errorf("%w: no sign of life for %v", ErrLost, silence)
+
+// mute is how long a connection has been silent.
+type mute struct {
+	on    bool
+	heard uint64 // what had been received when it began
+	since time.Duration
+}
 
 // sweep is the goroutine that ends calls at their deadline.
 func (c *conn) sweep() {
-	var due []*slot
+	var due []call
 	for {
 		select {
 		case <-c.timer.C:
@@ -29,39 +42,53 @@ func (c *conn) sweep() {
 
 // sweepOnce ends the calls that are due and sets the timer for the next. It works in
 // due, which it returns.
-func (c *conn) sweepOnce(due []*slot) []*slot {
+func (c *conn) sweepOnce(due []call) []call {
 	c.mu.Lock()
 	now := time.Since(c.epoch)
 	next, due := c.slots.sweep(now, due)
-	c.armed = next
-	if next != never {
+	kill := c.silentLocked(due, now) && c.err == nil
+	if kill {
+		c.err = errSilent // what is still queued never leaves, and its calls may say so
+	}
+	if c.mute.on {
+		next = min(next, int64(c.mute.since+silence))
+	}
+	if c.armed = next; next != never {
 		c.timer.Reset(time.Duration(next) - now)
 	}
-	silent := false
-	heard := c.heard.Load()
-	for _, s := range due {
-		silent = silent || s.heard == heard
-	}
-	// Nothing at all came since one of these calls was queued. After a cut such a
-	// connection stays mute for as long again, so it is given up for a new one. What is
-	// still queued then never leaves, and its calls may say so.
-	kill := silent && c.err == nil
-	if kill {
-		c.err = errSilent
-	}
 	gone, taken := c.err != nil, c.taken
+	for _, x := range due {
+		if !gone || x.start < taken {
+			c.keepLocked(x)
+		}
+	}
 	c.mu.Unlock()
 	if kill {
 		c.end(errSilent)
 	}
-	for _, s := range due {
-		if gone && s.start >= taken {
-			c.finish(s, errTimeoutUnsent)
+	for _, x := range due {
+		if gone && x.start >= taken {
+			c.finish(x.slot, errTimeoutUnsent)
 		} else {
-			c.finish(s, errTimeoutSent)
+			c.finish(x.slot, errTimeoutSent)
 		}
 	}
 	return due
+}
+
+// silentLocked judges the connection, and not by one call: whether it has been silent for
+// too long, after calls that were sent got no answer.
+func (c *conn) silentLocked(due []call, now time.Duration) bool {
+	heard := c.heard.Load()
+	if c.mute.on && c.mute.heard != heard {
+		c.mute.on = false
+	}
+	for _, x := range due {
+		if x.heard == heard && !c.mute.on {
+			c.mute = mute{true, heard, now}
+		}
+	}
+	return c.mute.on && now-c.mute.since >= silence
 }
 
 // cancel ends a call whose caller does not wait any longer. If somebody else is just
@@ -76,6 +103,7 @@ func (c *conn) cancel(s *slot, id uint64, cause error) error {
 	c.mu.Lock()
 	sent := s.start < c.taken || c.err == nil // what is queued will still leave
 	c.slots.give(s)
+	c.restLocked()
 	c.mu.Unlock()
 	return &CallError{Sent: sent, Err: cause}
 }
