@@ -55,6 +55,8 @@ type budget struct {
 	silent int    // answers in the present window that say nothing of it
 	shown  bool   // some answer has shown the budget
 
+	share share // of others who spend from the same budget
+
 	queue []waiter
 }
 
@@ -68,6 +70,8 @@ func (b *budget) wait(now time.Time, spread bool) time.Duration {
 		return b.blocked.Sub(now)
 	}
 	switch {
+	case spread && b.phase == unknown && now.Before(b.share.resume):
+		return b.share.resume.Sub(now)
 	case b.phase == unknown && b.flying > 0:
 		return b.sent.Add(scoutPatience).Sub(now)
 	case b.phase == known && b.left <= 0:
@@ -105,6 +109,9 @@ func (b *budget) soonest(now time.Time, ahead int, spread bool) time.Duration {
 	b.expire(now)
 	wait := max(b.blocked.Sub(now), 0)
 	if b.phase != known {
+		if spread && b.phase == unknown {
+			wait = max(wait, b.share.resume.Sub(now))
+		}
 		return wait
 	}
 	hope := max(b.left, 0) + b.flying
@@ -118,16 +125,18 @@ func (b *budget) soonest(now time.Time, ahead int, spread bool) time.Duration {
 }
 
 // due is when the nth of left requests is sent if they are spread evenly between
-// the last one sent and the reset.
+// the last one sent and the reset, and others take their share of them.
 func (b *budget) due(nth, left int64) time.Time {
 	window := b.reset.Sub(b.sent)
-	step := window / time.Duration(left+1)
-	return b.sent.Add(step * time.Duration(nth))
+	left = max(left-b.share.reserve(), 0)
+	step := b.share.scale(window / time.Duration(left+1))
+	return b.sent.Add(min(step*time.Duration(nth), farthest))
 }
 
 // expire forgets a window that is over.
 func (b *budget) expire(now time.Time) {
 	if b.phase == known && !now.Before(b.end()) {
+		b.share.over(b.end())
 		b.begin()
 	}
 }
@@ -136,6 +145,7 @@ func (b *budget) expire(now time.Time) {
 // of the one before.
 func (b *budget) begin() {
 	b.phase, b.began, b.silent = unknown, b.seq, 0
+	b.share.mark.ok = false
 }
 
 // silence notes that an answer tells nothing of the present window.
@@ -160,6 +170,9 @@ func (b *budget) send(now time.Time) uint64 {
 	if b.flying == 0 {
 		b.lost, b.least = 0, math.MaxInt64
 	}
+	if b.phase == known {
+		b.share.sending(now, b.due(2, b.left))
+	}
 	b.seq++
 	b.flying++
 	b.left--
@@ -181,6 +194,7 @@ func (b *budget) answer(seq uint64, r RateLimit, refused bool) {
 		}
 		b.begin()
 	case r.RemainingKnown && r.ResetKnown:
+		b.share.limit = r.Limit
 		b.learn(seq, r.Remaining, now, now.Add(r.ResetAfter))
 	case b.phase == known && !r.RemainingKnown && !r.LimitKnown:
 		b.left++ // by the contract an answer without headers was not counted
@@ -214,6 +228,7 @@ func (b *budget) learn(seq uint64, remaining int64, now, reset time.Time) {
 		// is only what was sent after our view had arrived: of two requests in
 		// flight together, the server may have served either first.
 		b.phase, b.reset = known, reset
+		b.share.began = now
 		b.left, b.least, b.lost = remaining-b.flying, remaining, 0
 	default:
 		return // from a window that is over, or overtaken
@@ -233,6 +248,7 @@ func (b *budget) lose() {
 func (b *budget) settle() {
 	if b.flying == 0 && b.phase == known && b.least != math.MaxInt64 {
 		b.left = b.least - b.lost
+		b.share.measure(b.seq, b.least)
 	}
 	b.wake()
 }

@@ -27,6 +27,11 @@ const (
 	// that a burst does not spend the budget at the window's beginning. Behind a
 	// sliding window, whose headers give the end of two windows as the reset, that
 	// is down to less than half of the rate it allows.
+	//
+	// It is also the pace for clients that share a budget without knowing of each
+	// other: each sees by how much more than its own requests the budget shrinks,
+	// and takes its part. Together they leave a hundredth of the limit unspent, and
+	// are refused next to nothing, if the budget has several requests for each.
 	PaceSpread
 )
 

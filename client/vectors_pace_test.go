@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -70,6 +71,7 @@ func (w *windowVector) RoundTrip(*http.Request) (*http.Response, error) {
 		w.start, w.Used = w.start.Add(w.Window.duration()), 0
 	}
 	left := time.Until(w.start.Add(w.Window.duration()))
+	reset := strconv.FormatFloat(math.Ceil(left.Seconds()*1000)/1000, 'f', 3, 64)
 	whole := strconv.FormatInt(int64((left+time.Second-1)/time.Second), 10)
 	status, wait := 200, []string{}
 	if w.Used < w.Quota {
@@ -79,7 +81,7 @@ func (w *windowVector) RoundTrip(*http.Request) (*http.Response, error) {
 		status, wait = 429, []string{"Retry-After", whole}
 	}
 	return respond(status, "", append(wait, "X-RateLimit-Limit", strconv.FormatInt(w.Quota, 10),
-		"X-RateLimit-Remaining", strconv.FormatInt(w.Quota-w.Used, 10), "X-RateLimit-Reset", whole)...), nil
+		"X-RateLimit-Remaining", strconv.FormatInt(w.Quota-w.Used, 10), "X-RateLimit-Reset", reset)...), nil
 }
 
 func TestVectorsPace(t *testing.T) {
