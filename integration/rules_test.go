@@ -42,7 +42,7 @@ var allowed = map[string]struct {
 	"cluster/clustertest/simnet": {nil, "a simulated network knows nothing of what runs over it"},
 	"middleware": {[]string{module + "/limiter"},
 		"it guards with anything that can Take: never the cluster"},
-	"middleware/policyfile": {[]string{module + "/limiter", module + "/middleware", "github.com/goccy/go-yaml"},
+	"middleware/policyfile": {[]string{module + "/limiter", module + "/middleware", "go.yaml.in/yaml/v4"},
 		"only who reads policy files links a YAML parser"},
 	"middleware/middlewaretest": {[]string{module + "/limiter", module + "/middleware", "github.com/stretchr/testify"},
 		"a test suite for limiters, imported by tests alone"},

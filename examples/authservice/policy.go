@@ -38,7 +38,7 @@ func (o options) firstPolicy() (middleware.Policy, error) {
 // fileOptions has a route that the service does not have refused: misspelt, it would leave
 // the route that was meant on the default.
 func fileOptions() policyfile.Options {
-	return policyfile.Options{Base: middleware.Policy{Mux: service.Mux()}}
+	return policyfile.Options{Hooks: policyfile.Hooks{Mux: service.Mux()}}
 }
 
 // complete adds to a file's policy what the service and the flags want of any policy. The

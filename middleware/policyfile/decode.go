@@ -4,21 +4,17 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/weir-go/weir/middleware"
 )
 
-// policy reads the whole file. The fields that only Go can say come from the program, all
-// others from the file alone: a default that a program gave beside the file would be a
-// limit that whoever reads the file does not see.
-func (d *decoder) policy(root ast.Node) middleware.Policy {
+// policy reads the whole file. The hooks come from the program, all else from the file
+// alone: a default that a program gave beside the file would be a limit that whoever
+// reads the file does not see.
+func (d *decoder) policy(root *yaml.Node) middleware.Policy {
 	m := d.mapping("", root)
-	b := d.options.Base
 	p := middleware.Policy{
-		Claims: b.Claims, Respond: b.Respond, RequestID: b.RequestID, Skip: b.Skip,
-		OnDecision: b.OnDecision, RevealKeys: b.RevealKeys, Mux: b.Mux, Now: b.Now,
-
 		Default:       d.rules("default", m.list("default")),
 		Always:        d.rules("always", m.list("always")),
 		Dialects:      d.dialects(m),
@@ -41,8 +37,12 @@ func (d *decoder) policy(root ast.Node) middleware.Policy {
 	if n := m.get("address"); n != nil {
 		p.Address = d.address("address", n)
 	}
+	if p.Problem && d.options.Hooks.Respond != nil {
+		d.fail("problem", m.fields["problem"], "has no effect here: the program writes the refusals itself")
+	}
 	m.get("$schema") // editors put it there
 	m.done()
+	d.options.Hooks.set(&p)
 	return p
 }
 
@@ -70,7 +70,7 @@ func (d *decoder) dialects(m *mapping) middleware.Dialect {
 // address reads whose address counts, for the whole policy or for one key. A single
 // address stands for the network of just that one: most chains have one proxy. A zone is
 // a name that only one host knows, so an address with one is refused.
-func (d *decoder) address(path string, n ast.Node) middleware.Address {
+func (d *decoder) address(path string, n *yaml.Node) middleware.Address {
 	m := d.mapping(path, n)
 	a := middleware.Address{
 		Source: choice(m, "source", middleware.XForwardedFor, map[string]middleware.Source{
@@ -99,12 +99,12 @@ func (d *decoder) address(path string, n ast.Node) middleware.Address {
 
 // route reads one route. Several patterns keep their lines, so that an error in one of
 // them is told where it stands.
-func (d *decoder) route(path string, n ast.Node) middleware.Route {
+func (d *decoder) route(path string, n *yaml.Node) middleware.Route {
 	m := d.mapping(path, n)
 	var r middleware.Route
 	m.require("pattern")
-	switch n := m.get("pattern").(type) {
-	case *ast.SequenceNode:
+	switch n := m.get("pattern"); {
+	case n != nil && n.Kind == yaml.SequenceNode:
 		for i, one := range d.list(m.at("pattern"), n) {
 			at := fmt.Sprintf("%s[%d]", m.at("pattern"), i)
 			d.lines[at] = line(one)
@@ -120,7 +120,7 @@ func (d *decoder) route(path string, n ast.Node) middleware.Route {
 }
 
 // rules reads a list of rules, in the order in which the headers name them.
-func (d *decoder) rules(path string, nodes []ast.Node) []middleware.Rule {
+func (d *decoder) rules(path string, nodes []*yaml.Node) []middleware.Rule {
 	rules := make([]middleware.Rule, 0, len(nodes))
 	for i, n := range nodes {
 		rules = append(rules, d.rule(fmt.Sprintf("%s[%d]", path, i), n))

@@ -67,5 +67,5 @@ func ExampleWatch() {
 	}
 	// Output:
 	// <nil>
-	// line 1, default[0].quota: "lots" is not a whole number
+	// line 1, default[0].quota: "lots" is not a whole number in decimal digits
 }

@@ -1,12 +1,12 @@
 package policyfile
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v4"
 )
 
 // decoder walks the syntax tree. It keeps the first error and goes on with zero values,
@@ -17,99 +17,102 @@ type decoder struct {
 	err     error
 }
 
-// fail keeps the first error.
-func (d *decoder) fail(path string, n ast.Node, reason string) {
+// fail keeps the first error, about a node.
+func (d *decoder) fail(path string, n *yaml.Node, reason string) {
+	d.add(&Error{Line: line(n), Field: path, Value: shown(n), Reason: reason})
+}
+
+// add keeps the first error.
+func (d *decoder) add(err *Error) {
 	if d.err == nil {
-		d.err = &Error{Line: line(n), Field: path, Value: shown(n), Reason: reason}
+		d.err = err
 	}
 }
 
 // line is where a node begins.
-func line(n ast.Node) int {
-	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
+func line(n *yaml.Node) int {
+	if n == nil {
 		return 0
 	}
-	return n.GetToken().Position.Line
+	return n.Line
 }
 
-// shown is a scalar as the file has it, shortened; of anything else nothing is shown.
-func shown(n ast.Node) string {
+// shown is a scalar as the file has it, shortened, a text in quotes; of anything else
+// nothing is shown.
+func shown(n *yaml.Node) string {
 	const most = 60
-	switch n.(type) {
-	case *ast.MappingNode, *ast.SequenceNode, nil:
+	switch {
+	case n == nil || n.Kind != yaml.ScalarNode:
 		return ""
+	case n.Value == "" && !isString(n):
+		return "null"
 	}
-	s := strings.TrimSpace(n.String())
-	if _, isString := n.(*ast.StringNode); isString && !strings.HasPrefix(s, `"`) {
-		s = fmt.Sprintf("%q", strings.Trim(s, "'"))
-	}
+	s := n.Value
 	if len(s) > most {
-		s = s[:most] + "…"
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	if isString(n) {
+		return strconv.Quote(s)
 	}
 	return s
 }
 
+// isString reports whether a node is a text: in quotes, or one that nobody takes for a
+// number, a date or a truth value.
+func isString(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" }
+
 // mapping is a mapping whose fields are being read.
 type mapping struct {
-	d      *decoder
-	path   string // "" for the whole file
-	node   ast.Node
-	fields map[string]ast.Node
-	known  []string // names asked for so far
+	d        *decoder
+	path     string // "" for the whole file
+	node     *yaml.Node
+	fields   map[string]*yaml.Node
+	known    []string // names asked for so far
+	required []string
 }
 
-// mapping starts to read a mapping. Only plain strings can be the names of fields: this is
-// where merge keys, numbers and whole mappings as names are refused. Of anything else
-// than a mapping it returns one without fields, so that the caller can go on.
-func (d *decoder) mapping(path string, n ast.Node) *mapping {
-	m := &mapping{d: d, path: path, node: n, fields: map[string]ast.Node{}}
+// mapping starts to read a mapping. Of anything else it returns one without fields, so
+// that the caller can go on.
+func (d *decoder) mapping(path string, n *yaml.Node) *mapping {
+	m := &mapping{d: d, path: path, node: n, fields: map[string]*yaml.Node{}}
 	d.lines[path] = line(n)
-	node, ok := n.(*ast.MappingNode)
-	if !ok {
+	if n == nil || n.Kind != yaml.MappingNode {
 		d.fail(path, n, "is not a mapping of fields to values")
 		return m
 	}
-	for _, v := range node.Values {
-		key, ok := v.Key.(*ast.StringNode)
-		if !ok {
-			d.fail(path, v.Key, "is not a field's name")
-			return m
-		}
-		// A name written twice is refused by the parser.
-		m.fields[key.Value] = v.Value
-		d.lines[m.at(key.Value)] = line(v.Key)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name := n.Content[i] // a text, and there once: see plain
+		m.fields[name.Value] = n.Content[i+1]
+		d.lines[m.at(name.Value)] = name.Line
 	}
 	return m
 }
 
 // at is the path of a field.
-func (m *mapping) at(name string) string {
-	if m.path == "" {
+func (m *mapping) at(name string) string { return join(m.path, name) }
+
+// join is the path of a field of what path leads to.
+func join(path, name string) string {
+	if path == "" {
 		return name
 	}
-	return m.path + "." + name
+	return path + "." + name
 }
 
 // get is a field's node, or nil if it is absent. Null is a value, and no type takes it:
 // a field left empty by mistake should not mean the default.
-func (m *mapping) get(name string) ast.Node {
+func (m *mapping) get(name string) *yaml.Node {
 	m.known = append(m.known, name)
 	return m.fields[name]
 }
 
-// require fails where a field is absent. The line is that of the mapping, as a field that
-// is not there has none.
-func (m *mapping) require(names ...string) {
-	for _, name := range names {
-		if m.fields[name] == nil && m.d.err == nil {
-			m.d.err = &Error{Line: line(m.node), Field: m.at(name), Reason: "is missing"}
-		}
-	}
-}
+// require has done fail where one of these fields is absent.
+func (m *mapping) require(names ...string) { m.required = append(m.required, names...) }
 
 // done fails where a field was not asked for, that is after all known ones were: a misspelt
 // field would otherwise be a limit that is silently not there. Of several the first in
-// the file is told.
+// the file is told. Only then it fails where a required one is absent, as that may be the
+// one that is misspelt; the line is that of the mapping.
 func (m *mapping) done() {
 	unknown := make([]string, 0, 1)
 	for name := range m.fields {
@@ -117,14 +120,19 @@ func (m *mapping) done() {
 			unknown = append(unknown, name)
 		}
 	}
-	if len(unknown) == 0 || m.d.err != nil {
-		return
+	if len(unknown) > 0 {
+		slices.SortFunc(unknown, func(a, b string) int { return m.d.lines[m.at(a)] - m.d.lines[m.at(b)] })
+		slices.Sort(m.known)
+		first, n := m.at(unknown[0]), m.fields[unknown[0]]
+		m.d.add(&Error{
+			Line: m.d.lines[first], Field: first, Value: shown(n),
+			Reason: "is for an unknown field; known here: " + strings.Join(slices.Compact(m.known), ", "),
+		})
 	}
-	slices.SortFunc(unknown, func(a, b string) int { return m.d.lines[m.at(a)] - m.d.lines[m.at(b)] })
-	slices.Sort(m.known)
-	m.d.err = &Error{
-		Line: m.d.lines[m.at(unknown[0])], Field: m.at(unknown[0]), Value: shown(m.fields[unknown[0]]),
-		Reason: "is for an unknown field; known here: " + strings.Join(slices.Compact(m.known), ", "),
+	for _, name := range m.required {
+		if m.fields[name] == nil {
+			m.d.add(&Error{Line: line(m.node), Field: m.at(name), Reason: "is missing"})
+		}
 	}
 }
 
@@ -133,49 +141,39 @@ func (m *mapping) text(name string) string { return m.d.text(m.at(name), m.get(n
 
 // text is a string; absent is "". A number, a date or a truth value is not turned into
 // one: who forgot the quotes may see another text than the parser did.
-func (d *decoder) text(path string, n ast.Node) string {
-	switch n := n.(type) {
-	case nil:
+func (d *decoder) text(path string, n *yaml.Node) string {
+	switch {
+	case n == nil:
 		return ""
-	case *ast.StringNode:
-		return n.Value
-	case *ast.LiteralNode:
-		return n.Value.Value
+	case !isString(n):
+		d.fail(path, n, "is not a string")
+		return ""
 	}
-	d.fail(path, n, "is not a string")
-	return ""
+	return n.Value
 }
 
 // number is a whole number; absent is 0.
 func (m *mapping) number(name string) int64 { return m.d.number(m.at(name), m.get(name)) }
 
-// number is a whole number; absent is 0. What has a fraction or an exponent is refused, and
-// what does not fit into 63 bits as well. 2^62 is far beyond every bound that is
-// checked later, and leaves room for arithmetic on the way there.
-func (d *decoder) number(path string, n ast.Node) int64 {
+// number is a whole number in decimal digits; absent is 0.
+func (d *decoder) number(path string, n *yaml.Node) int64 {
 	if n == nil {
 		return 0
 	}
-	if i, ok := n.(*ast.IntegerNode); ok {
-		switch v := i.Value.(type) {
-		case int64:
-			return v
-		case uint64:
-			if v <= 1<<62 {
-				return int64(v)
-			}
-		}
+	v, ok := decimal(n.Value)
+	if n.Kind != yaml.ScalarNode || isString(n) || !ok {
+		d.fail(path, n, "is not a whole number in decimal digits")
 	}
-	d.fail(path, n, "is not a whole number")
-	return 0
+	return v
 }
 
 // flag is true or false; absent is false.
 func (m *mapping) flag(name string) bool {
-	switch n := m.get(name).(type) {
-	case nil:
-	case *ast.BoolNode:
-		return n.Value
+	n := m.get(name)
+	switch {
+	case n == nil:
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool":
+		return strings.EqualFold(n.Value, "true")
 	default:
 		m.d.fail(m.at(name), n, "is neither true nor false")
 	}
@@ -189,16 +187,16 @@ func (m *mapping) duration(name string, absent time.Duration) time.Duration {
 	if n == nil {
 		return absent
 	}
-	v, err := time.ParseDuration(m.d.text(m.at(name), n))
-	if err != nil {
-		m.d.fail(m.at(name), n, "is not a duration such as 1s, 5m or 24h")
+	v, ok := duration(n.Value)
+	if !isString(n) || !ok {
+		m.d.fail(m.at(name), n, "is not a duration such as 90s, 5m, 24h or 7d, of at most 366d")
 	}
 	return v
 }
 
 // list is a list of anything; absent is empty, and an empty list is refused unless it is
 // absent: it would say nothing, or by mistake everything.
-func (m *mapping) list(name string) []ast.Node {
+func (m *mapping) list(name string) []*yaml.Node {
 	n := m.get(name)
 	if n == nil {
 		return nil
@@ -207,16 +205,15 @@ func (m *mapping) list(name string) []ast.Node {
 }
 
 // list is a list of anything.
-func (d *decoder) list(path string, n ast.Node) []ast.Node {
-	s, ok := n.(*ast.SequenceNode)
-	if !ok {
+func (d *decoder) list(path string, n *yaml.Node) []*yaml.Node {
+	if n.Kind != yaml.SequenceNode {
 		d.fail(path, n, "is not a list")
 		return nil
 	}
-	if len(s.Values) == 0 {
+	if len(n.Content) == 0 {
 		d.fail(path, n, "is empty")
 	}
-	return s.Values
+	return n.Content
 }
 
 // choice is one of a few words; absent is the given default.

@@ -4,24 +4,11 @@ import (
 	_ "embed" // for the reference policy and the schema
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-
 	"github.com/weir-go/weir/middleware"
-)
-
-const (
-	// sizeMax is the largest policy file, in bytes.
-	sizeMax = 128 << 10
-	// depthMax bounds the nesting of brackets: the parser's time grows with its square.
-	depthMax = 32
 )
 
 //go:embed reference.yaml
@@ -38,18 +25,20 @@ func Schema() []byte { return []byte(schema) }
 
 // Options are what a file cannot say. The zero value works.
 type Options struct {
-	// Base gives the policy what only Go can: Claims, Respond, RequestID, Skip,
-	// OnDecision, RevealKeys, Mux and Now. All else in it is ignored.
-	Base middleware.Policy
+	// Hooks are the functions of the policy, such as Claims and OnDecision.
+	Hooks Hooks
 	// Keys are keys that the file uses as {custom: NAME}.
 	Keys map[string]middleware.Key
 	// Costs are functions that the file uses as cost: {custom: NAME}.
 	Costs map[string]func(r *http.Request) int64
+	// Adjust, if set, completes the policy that the file gives before it is checked, such as
+	// with a route that this program always exempts. An error of it refuses the file.
+	Adjust func(p *middleware.Policy) error
 	// Every is how often Watch looks at the file; 0 means every second.
 	Every time.Duration
 	// OnReload hears of each attempt of Watch to put a changed file in force: nil, or
-	// why the old policy stays. It is called by one goroutine at a time, and must not
-	// call the Watcher.
+	// why the old policy stays. What fails again in the same way is told once. It is
+	// called by one goroutine at a time, and must not call the Watcher.
 	OnReload func(error)
 }
 
@@ -92,14 +81,14 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is(err, middleware.ErrPolicy) true.
 func (e *Error) Unwrap() error { return middleware.ErrPolicy }
 
-// Load reads a policy file. The error is that of Parse with the file's name in it, or that
-// of the file system.
+// Load reads a policy file. The error is that of Parse with the file's name in it, that of
+// the file system, or [ErrNotRegular].
 func Load(path string, o Options) (middleware.Policy, error) {
-	text, err := read(path)
+	content, err := read(path)
 	if err != nil {
 		return middleware.Policy{}, err
 	}
-	return parseFile(path, text, o)
+	return parseFile(path, content.text, o)
 }
 
 // parseFile is Parse with the file's name in the error.
@@ -109,20 +98,6 @@ func parseFile(path string, text []byte, o Options) (middleware.Policy, error) {
 		e.File = path
 	}
 	return p, err
-}
-
-// read reads a file, but not an endless one: what is too large fails in Parse.
-func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("policyfile: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, sizeMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("policyfile: %w", err)
-	}
-	return text, nil
 }
 
 // Parse turns the text of a policy file into a policy that middleware.New accepts. It has
@@ -139,80 +114,26 @@ func Parse(text []byte, o Options) (middleware.Policy, error) {
 	if d.err != nil {
 		return middleware.Policy{}, d.err
 	}
+	if o.Adjust != nil {
+		if err := o.Adjust(&p); err != nil {
+			return middleware.Policy{}, d.locate(err)
+		}
+	}
 	if err := p.Check(); err != nil {
 		return middleware.Policy{}, d.locate(err)
 	}
 	return p, nil
 }
 
-// parse makes a syntax tree of the one document in text. Bounds come first: the text may
-// be from somebody who can write the file but should not be able to stop the service.
-func parse(text []byte) (root ast.Node, err error) {
-	if len(text) > sizeMax {
-		return nil, &Error{Reason: fmt.Sprintf("the file is larger than %d bytes", sizeMax)}
-	}
-	if line := tooDeep(text); line > 0 {
-		return nil, &Error{Line: line, Reason: fmt.Sprintf("brackets are nested more than %d deep", depthMax)}
-	}
-	// The parser is not ours: a text that it cannot take must not end the service.
-	defer func() {
-		if p := recover(); p != nil {
-			root, err = nil, &Error{Reason: fmt.Sprintf("the YAML parser gave up: %v", p)}
-		}
-	}()
-	f, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return nil, syntaxError(err)
-	}
-	for _, doc := range f.Docs {
-		switch {
-		case doc.Body == nil:
-		case root != nil:
-			return nil, &Error{Line: line(doc.Body), Reason: "there is more than one document"}
-		default:
-			root = doc.Body
-		}
-	}
-	if root == nil {
-		return nil, &Error{Reason: "the file is empty"}
-	}
-	return root, nil
-}
-
-// tooDeep is the line where brackets are nested too deeply, or 0. It counts also what
-// stands in strings, where nobody leaves so many open.
-func tooDeep(text []byte) int {
-	depth, line := 0, 1
-	for _, c := range text {
-		switch c {
-		case '[', '{':
-			if depth++; depth > depthMax {
-				return line
-			}
-		case ']', '}':
-			depth = max(0, depth-1)
-		case '\n':
-			line++
-		}
-	}
-	return 0
-}
-
-// syntaxError keeps line and message of a parser's error and drops its picture, a drawing
-// over several lines that would spoil a log.
-func syntaxError(err error) *Error {
-	if e, ok := errors.AsType[yaml.Error](err); ok && e.GetToken() != nil {
-		return &Error{Line: e.GetToken().Position.Line, Reason: e.GetMessage()}
-	}
-	return &Error{Reason: err.Error()}
-}
-
 // locate finds the line that a policy's error is about: that of its path, or of the
 // nearest field around it.
 func (d *decoder) locate(err error) error {
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own // from Adjust
+	}
 	p, ok := errors.AsType[*middleware.PolicyError](err)
 	if !ok {
-		return err
+		return &Error{Reason: err.Error()}
 	}
 	path := p.Path
 	for d.lines[path] == 0 && path != "" {

@@ -73,7 +73,7 @@ namespace: public API
 // options are what the file above needs of its program.
 func options() policyfile.Options {
 	return policyfile.Options{
-		Base:  middleware.Policy{Claims: func(context.Context, string) (string, bool) { return "pro", true }},
+		Hooks: policyfile.Hooks{Claims: func(context.Context, string) (string, bool) { return "pro", true }},
 		Keys:  map[string]middleware.Key{"region": middleware.Header("X-Region")},
 		Costs: map[string]func(*http.Request) int64{"size": func(r *http.Request) int64 { return r.ContentLength }},
 	}
@@ -162,7 +162,7 @@ func TestUnknownPatternOfTheMux(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/token", func(http.ResponseWriter, *http.Request) {})
 	text := good + "routes:\n  - pattern: POST /v1/tokne\n    exempt: true\n"
-	_, err := policyfile.Parse([]byte(text), policyfile.Options{Base: middleware.Policy{Mux: mux}})
+	_, err := policyfile.Parse([]byte(text), policyfile.Options{Hooks: policyfile.Hooks{Mux: mux}})
 	assert.ErrorContains(t, err, `3: routes[0].pattern: "POST /v1/tokne" is unknown`)
 }
 

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/goccy/go-yaml/ast"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
@@ -14,7 +14,7 @@ import (
 // rule reads one rule. Name, quota and window are never guessed: a rule that forgot one of
 // them would be another limit than its author meant. All else has the default of the Go
 // API, which is the zero value there as well.
-func (d *decoder) rule(path string, n ast.Node) middleware.Rule {
+func (d *decoder) rule(path string, n *yaml.Node) middleware.Rule {
 	m := d.mapping(path, n)
 	m.require("name", "quota", "window")
 	r := middleware.Rule{
@@ -85,7 +85,7 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 // plans reads limits by the plan's name. Each says its quota; the rest is the rule's
 // unless it says otherwise. They are read in the order of their names, which makes the
 // first error always the same one.
-func (d *decoder) plans(path string, n ast.Node, base limiter.Limit) map[string]limiter.Limit {
+func (d *decoder) plans(path string, n *yaml.Node, base limiter.Limit) map[string]limiter.Limit {
 	names := d.mapping(path, n)
 	plans := make(map[string]limiter.Limit, len(names.fields))
 	for _, name := range slices.Sorted(maps.Keys(names.fields)) {
@@ -105,7 +105,7 @@ func (d *decoder) plans(path string, n ast.Node, base limiter.Limit) map[string]
 // which is what an exempt route is for.
 func (d *decoder) cost(m *mapping, r *middleware.Rule) {
 	n, path := m.get("cost"), m.at("cost")
-	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+	if n == nil || n.Kind != yaml.MappingNode {
 		if r.Cost = d.number(path, n); n != nil && r.Cost < 1 {
 			d.fail(path, n, "is not at least 1")
 		}
@@ -124,7 +124,7 @@ func (d *decoder) cost(m *mapping, r *middleware.Rule) {
 // would be a rule that never counts, and is refused.
 func (d *decoder) count(m *mapping) func(int) bool {
 	n, path := m.get("count"), m.at("count")
-	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+	if n == nil || n.Kind != yaml.MappingNode {
 		switch word := d.text(path, n); word {
 		case "failures":
 			return middleware.CountFailures
@@ -155,12 +155,12 @@ func (d *decoder) count(m *mapping) func(int) bool {
 // key reads a word such as client-ip, or a mapping of one kind such as {header: NAME}. Two
 // kinds in one mapping are refused rather than joined: whether both must be there or
 // either suffices is the difference between join and first, and has to be said.
-func (d *decoder) key(path string, n ast.Node) middleware.Key {
+func (d *decoder) key(path string, n *yaml.Node) middleware.Key {
 	words := map[string]func() middleware.Key{
 		"client-ip": middleware.ClientIP, "peer-ip": middleware.PeerIP, "bearer": middleware.Bearer,
 		"subject": middleware.Subject, "shared": middleware.Shared,
 	}
-	if _, isMapping := n.(*ast.MappingNode); !isMapping {
+	if n == nil || n.Kind != yaml.MappingNode {
 		if word, ok := words[d.text(path, n)]; ok {
 			return word()
 		}
