@@ -81,9 +81,24 @@ func regular(info os.FileInfo, err error) (os.FileInfo, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w but %v", ErrNotRegular, info.Mode().Type())
+		return nil, fmt.Errorf("is %s, %w", kindOf(info.Mode()), ErrNotRegular)
 	}
 	return info, nil
+}
+
+// kindOf is a word for what is not a regular file.
+func kindOf(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&os.ModeNamedPipe != 0:
+		return "a FIFO"
+	case m&os.ModeSocket != 0:
+		return "a socket"
+	case m&os.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
 }
 
 // reading is one look at a file.
