@@ -25,6 +25,7 @@ func limitShown(m *middleware.Middleware) string {
 // fileOnly are the fields of a policy that a file fills, and a file that fills them all.
 var fileOnly = []string{
 	"Default", "Routes", "Always", "Address", "Dialects", "ExposeHeaders", "HideDegraded", "KeepHeaders", "EchoRequestID", "Problem", "Shadow",
+	"SkipMethods", "Namespace",
 }
 
 const everyField = `
@@ -33,6 +34,8 @@ always: [{name: b, quota: 1, window: 1s}]
 routes: [{pattern: /, exempt: true}]
 address: {hops: 1}
 headers: [ietf]
+skip_methods: [OPTIONS]
+namespace: n
 exposeHeaders: true
 hideDegraded: true
 keepHeaders: true
