@@ -19,7 +19,7 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 		return n.giveHeld(c)
 	}
 	got := n.leases.got.Load()
-	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost)
+	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost, c.trial)
 	return ok && (c.d.Allowed || c.d.Degraded || !n.leases.denied(c.id, got))
 }
 

@@ -163,12 +163,12 @@ func (s *leases) denied(id limiter.ID, got uint64) bool {
 
 // takeRecalled takes once more from a budget held here that was just denied, when what
 // is handed out of it has come back.
-func (n *Node) takeRecalled(ctx context.Context, id limiter.ID, l *limiter.Limit, cost int64) (d limiter.Decision, ok bool) {
+func (n *Node) takeRecalled(ctx context.Context, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (d limiter.Decision, ok bool) {
 	end := time.Now().Add(n.cfg.CallTimeout / recallShare)
 	for {
 		waited := n.recall(ctx, id, end)
 		got := n.leases.got.Load()
-		d, ok = n.takeHeld(n.view.Load(), n.awake(), id, l, cost)
+		d, ok = n.takeHeld(n.view.Load(), n.awake(), id, l, cost, trial)
 		if !ok || d.Allowed || d.Degraded || !waited && n.leases.got.Load() == got || !time.Now().Before(end) || ctx.Err() != nil {
 			return d, ok
 		}

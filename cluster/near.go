@@ -135,9 +135,9 @@ func (k *nearKey) count(cost int64, age time.Duration) {
 }
 
 // deny remembers a denial that the holder gave to a call begun at an age. What does
-// not depend on the holder alone, or leaves something, is not remembered.
+// not depend on the holder alone, may not last, or leaves something, is not remembered.
 func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began time.Duration, serial uint32) {
-	if cost == 0 || d.Allowed || d.Degraded || d.Remaining > 0 || d.RetryAfter <= 0 {
+	if cost == 0 || d.Allowed || d.Degraded || d.Tentative || d.Remaining > 0 || d.RetryAfter <= 0 {
 		return
 	}
 	s := t.set(id)

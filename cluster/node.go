@@ -34,6 +34,7 @@ type Node struct {
 	clock  clock
 	near   *near
 	leases leases
+	holds  limiter.Holds
 	calls  sync.Pool // of *takeCall
 
 	port    *port

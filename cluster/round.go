@@ -239,7 +239,7 @@ func (r *round) here() (limiter.Decision, bool) {
 	if r.kind == kindGive {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
-	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost)
+	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost, r.c.trial)
 }
 
 // askKnowing asks those who had copies before this node became the owner, if it has none
@@ -280,15 +280,16 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 	n, now := r.n, r.n.clock.now()
 	if r.kind == kindGive {
-		if !r.c.late(now) {
-			n.ledger.Give(r.c.id, r.c.lim, r.c.cost, now)
-		}
+		n.ledger.Refund(r.c.id, r.c.lim, r.c.cost, now, r.c.of)
 		return limiter.Decision{}
 	}
 	if _, minority := r.v.share(n.mode(&r.c.lim), r.c.id.Partition(), n.clock.age()); minority {
 		return n.minorityDecision()
 	}
 	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)
+	if r.c.trial && d.Allowed {
+		d.Window = limiter.NameWindow(r.c.id, &r.c.lim, now, false)
+	}
 	if n.failovers.Add(1); alone {
 		n.degraded.Add(1)
 		d.Degraded = true

@@ -64,7 +64,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		return buf, true, errStarting
 	}
 	switch kind {
-	case kindTake, kindGive, kindTime:
+	case kindTake, kindGive, kindKeep, kindTime:
 	default:
 		if n.stranger(from.hello) {
 			return buf, true, fmt.Errorf("cluster: another node is named %q", from.name)
@@ -87,6 +87,13 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return c.appendAnswer(buf), true, nil
 		}
 		return n.passOn(t, id, kind, *c, from.hello, buf)
+	case kindKeep:
+		var c keepCall
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.holds.End(c.id, c.cost)
+		return buf, true, nil
 	case kindShip:
 		return buf, true, n.receiveShip(body, from)
 	case kindLeaving:

@@ -25,6 +25,10 @@ const pausedAfter = time.Second
 // The error is one of limiter.ErrKey, ErrLimit and ErrCost for arguments that cannot
 // be, ErrClosed, or the context's.
 func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
+	return n.take(ctx, key, l, cost, false)
+}
+
+func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
 	if err := limiter.Check(key, l, cost); err != nil {
 		return limiter.Decision{}, err
 	}
@@ -33,7 +37,7 @@ func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64
 	}
 	id, v, age := n.hasher.ID(key, l), n.view.Load(), n.awake()
 	if n.ledger.Held().Has(id.Partition()) {
-		if d, ok := n.takeHere(ctx, v, age, id, &l, cost); ok {
+		if d, ok := n.takeHere(ctx, v, age, id, &l, cost, trial); ok {
 			return d, nil
 		}
 	}
@@ -42,22 +46,25 @@ func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64
 		n.askLease(v, id, l, want)
 	}
 	if ok {
+		if trial && d.Allowed {
+			d.Window = limiter.NameWindow(id, &l, n.clock.at(age), false)
+		}
 		return d, nil
 	}
 	n.forwarded.Add(1)
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost}
+	*c = takeCall{id: id, lim: l, cost: cost, trial: trial}
 	return n.takeRemote(ctx, kindTake, c)
 }
 
 // takeHere is takeHeld, and where that denies, once more when all is here that can be
 // called back.
-func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
+func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
 	got := n.leases.got.Load()
-	d, ok := n.takeHeld(v, age, id, l, cost)
+	d, ok := n.takeHeld(v, age, id, l, cost, trial)
 	if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
-		return n.takeRecalled(ctx, id, l, cost)
+		return n.takeRecalled(ctx, id, l, cost, trial)
 	}
 	return d, ok
 }
@@ -67,6 +74,12 @@ func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limi
 // certain that a refund was lost, it is not repeated: a budget may stay smaller, never
 // become larger. Its errors are those of Take.
 func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64) error {
+	return n.Refund(ctx, key, l, cost, 0)
+}
+
+// Refund settles a Hold: it is Give into the window that the Hold's Decision named,
+// however late, as long as that window counts.
+func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int64, of limiter.Window) error {
 	if err := limiter.Check(key, l, cost); err != nil {
 		return err
 	}
@@ -74,14 +87,14 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 		return err
 	}
 	id, now := n.hasher.ID(key, l), n.clock.at(n.awake())
-	if n.ledger.GiveHeld(id, l, cost, now) {
-		return nil
+	if of == 0 {
+		of = limiter.NameWindow(id, &l, now, false)
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost}
-	if l.Algorithm != limiter.TokenBucket {
-		c.start = limiter.WindowStart(id, &l, now)
+	*c = takeCall{id: id, lim: l, cost: cost, of: of}
+	if n.giveHeld(c) {
+		return nil
 	}
 	_, err := n.takeRemote(ctx, kindGive, c)
 	n.near.forget(id, n.clock.age())
@@ -90,15 +103,11 @@ func (n *Node) Give(ctx context.Context, key string, l limiter.Limit, cost int64
 
 // giveHeld gives back what another node was asked to, if this one holds the partition.
 func (n *Node) giveHeld(c *takeCall) bool {
-	if now := n.clock.now(); !c.late(now) {
-		return n.ledger.GiveHeld(c.id, c.lim, c.cost, now)
+	ok := n.ledger.RefundHeld(c.id, c.lim, c.cost, n.clock.now(), c.of)
+	if ok && c.of.Noted() {
+		n.holds.End(c.id, c.cost)
 	}
-	return n.ledger.Held().Has(c.id.Partition())
-}
-
-// late says that the window of a give is over: what it would give back counts no more.
-func (c *takeCall) late(now int64) bool {
-	return c.start != 0 && limiter.WindowStart(c.id, &c.lim, now) != c.start
+	return ok
 }
 
 func (n *Node) usable(ctx context.Context) error {
@@ -120,7 +129,7 @@ func (n *Node) awake() time.Duration {
 }
 
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
-func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64) (limiter.Decision, bool) {
+func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
 	now := n.clock.at(age)
 	var s limiter.Share
 	if v.heard < v.known || !v.caught || v.healing(age) {
@@ -132,7 +141,14 @@ func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Li
 			s = one
 		}
 	}
-	return n.ledger.TakeHeld(id, *l, cost, now, s)
+	if trial {
+		n.holds.Begin(id, cost, now)
+	}
+	d, ok := n.ledger.TakeHeld(id, *l, cost, now, s)
+	if trial || !d.Allowed {
+		n.holds.Settle(&d, id, l, cost, now, trial)
+	}
+	return d, ok
 }
 
 // beat tells that the loop runs, unless it has not for too long.

@@ -24,6 +24,7 @@ const (
 	kindCaughtUp = 8  // you have all that you should have from me: caughtUpCall
 	kindLease    = 9  // hand me a part of a budget: leaseCall
 	kindRecall   = 10 // give back what is left of a lease: recallCall
+	kindKeep     = 11 // what was taken on trial is spent: keepCall
 )
 
 // Flags of a take.
@@ -50,13 +51,17 @@ type takeCall struct {
 	lim   limiter.Limit
 	cost  int64
 	flags uint8
-	start int64 // of the window that a give is for, in cluster time; 0 is any
+	trial bool           // of a take: it may be given back
+	of    limiter.Window // that a give is for; 0 is any
 
 	outcome uint8
 	d       limiter.Decision
 }
 
-const takeFields = 8
+const (
+	takeFields = 8
+	trialBit   = 1 << 7 // beside the algorithm, the split mode and the flags
+)
 
 // AppendRequest encodes the question.
 func (c *takeCall) AppendRequest(b []byte) []byte {
@@ -66,9 +71,13 @@ func (c *takeCall) AppendRequest(b []byte) []byte {
 	b = transport.AppendInt(b, c.lim.Quota)
 	b = transport.AppendInt(b, int64(c.lim.Window))
 	b = transport.AppendInt(b, c.lim.Burst)
-	b = transport.AppendUint(b, uint64(c.lim.Algorithm)|uint64(c.lim.Split)<<2|uint64(c.flags)<<4)
+	bits := uint64(c.lim.Algorithm) | uint64(c.lim.Split)<<2 | uint64(c.flags)<<4
+	if c.trial {
+		bits |= trialBit
+	}
+	b = transport.AppendUint(b, bits)
 	b = transport.AppendInt(b, c.cost)
-	return transport.AppendInt(b, c.start)
+	return transport.AppendInt(b, int64(c.of))
 }
 
 // readRequest decodes the question and checks it as Take checks its arguments.
@@ -79,7 +88,8 @@ func (c *takeCall) readRequest(body []byte) error {
 	c.lim.Quota, c.lim.Window, c.lim.Burst = r.Int(), time.Duration(r.Int()), r.Int()
 	bits := r.Uint()
 	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&flagsAll)
-	c.cost, c.start = r.Int(), r.Int()
+	c.trial = bits&trialBit != 0
+	c.cost, c.of = r.Int(), limiter.Window(r.Int())
 	if err := finish(&r, n, takeFields); err != nil {
 		return err
 	}
@@ -95,11 +105,15 @@ func (c *takeCall) appendAnswer(b []byte) []byte {
 	if c.d.Degraded {
 		bits |= 8
 	}
-	b = transport.AppendArrayLen(b, 4)
+	if c.d.Tentative {
+		bits |= 16
+	}
+	b = transport.AppendArrayLen(b, 5)
 	b = transport.AppendUint(b, bits)
 	b = transport.AppendInt(b, c.d.Remaining)
 	b = transport.AppendInt(b, int64(c.d.ResetAfter))
-	return transport.AppendInt(b, int64(c.d.RetryAfter))
+	b = transport.AppendInt(b, int64(c.d.RetryAfter))
+	return transport.AppendInt(b, int64(c.d.Window))
 }
 
 // ReadAnswer decodes the answer.
@@ -108,9 +122,38 @@ func (c *takeCall) ReadAnswer(body []byte) error {
 	n := r.ArrayLen(64)
 	bits := r.Uint()
 	c.outcome = uint8(bits & 3)
-	c.d = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Remaining: r.Int(),
-		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int())}
-	return finish(&r, n, 4)
+	c.d = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Tentative: bits&16 != 0, Remaining: r.Int(),
+		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int()), Window: limiter.Window(r.Int())}
+	return finish(&r, n, 5)
+}
+
+// keepCall says that so much of what was taken on trial is spent. If it is lost, the
+// hold ends by itself.
+type keepCall struct {
+	id   limiter.ID
+	cost int64
+}
+
+func (c *keepCall) AppendRequest(b []byte) []byte {
+	b = transport.AppendArrayLen(b, 3)
+	b = transport.AppendUint(b, c.id.Hi)
+	b = transport.AppendUint(b, c.id.Lo)
+	return transport.AppendInt(b, c.cost)
+}
+
+func (c *keepCall) ReadAnswer([]byte) error { return nil }
+
+func (c *keepCall) readRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(64)
+	c.id.Hi, c.id.Lo, c.cost = r.Uint(), r.Uint(), r.Int()
+	if err := finish(&r, n, 3); err != nil {
+		return err
+	}
+	if c.cost < 1 || c.cost > limiter.MaxQuota {
+		return errMessage
+	}
+	return nil
 }
 
 // finish skips what a newer version added, and reports what was malformed.

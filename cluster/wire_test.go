@@ -20,9 +20,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
-	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagsAll, start: 1_700_000_000_000_000_000,
+	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagsAll, trial: true, of: 1_700_000_000_000_000_000,
 		lim: limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}}
-	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1}}
+	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Tentative: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1, Window: 1 << 61}}
+	aKeep    = keepCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3}
 	aSlot    = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
 		Version: 70000, Expires: 1_700_000_060, Fill: 254}
 	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}}}
@@ -55,6 +56,7 @@ func TestWireGolden(t *testing.T) {
 		{"lease answer", aLease.appendAnswer(nil)},
 		{"recall", aRecall.AppendRequest(nil)},
 		{"recall answer", aRecall.appendAnswer(nil)},
+		{"keep", aKeep.AppendRequest(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
 		{"meta", meta{origin: 9, leaving: true}.encode()},
 		{"roster", appendRoster(nil, aRoster)},
@@ -88,6 +90,9 @@ func TestWireRoundTrip(t *testing.T) {
 	require.NoError(t, recall.readRequest(aRecall.AppendRequest(nil)))
 	require.NoError(t, recall.ReadAnswer(aRecall.appendAnswer(nil)))
 	require.Equal(t, aRecall, recall)
+	var keep keepCall
+	require.NoError(t, keep.readRequest(aKeep.AppendRequest(nil)))
+	require.Equal(t, aKeep, keep)
 
 	var take takeCall
 	require.NoError(t, take.readRequest(aTake.AppendRequest(nil)))
@@ -170,7 +175,7 @@ func TestWireIsMsgpack(t *testing.T) {
 // accepts, it reads the same again after writing it.
 func FuzzWire(f *testing.F) {
 	for _, seed := range [][]byte{aTake.AppendRequest(nil), anAnswer.appendAnswer(nil), aShip.AppendRequest(nil),
-		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil),
+		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil), aKeep.AppendRequest(nil),
 		hello{name: "n"}.encode(), meta{origin: 1}.encode(), appendRoster(nil, aRoster), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
 		f.Add(seed)
 	}
@@ -210,6 +215,12 @@ func FuzzWire(f *testing.F) {
 		}
 		if lease.ReadAnswer(b) == nil {
 			require.True(t, lease.slice >= 0 && lease.slice <= limiter.MaxQuota)
+		}
+		var keep, again3 keepCall
+		if keep.readRequest(b) == nil {
+			require.NoError(t, again3.readRequest(keep.AppendRequest(nil)))
+			require.Equal(t, keep, again3)
+			require.Positive(t, keep.cost)
 		}
 		var recall recallCall
 		_ = recall.readRequest(b)

@@ -218,6 +218,10 @@ type Decision struct {
 	// Degraded says that the answer came without the budget's owner: right within
 	// the bound that the documentation gives for that failure.
 	Degraded bool
+	// Tentative says of a denial that it may not last: others hold so much of the budget
+	// on trial (Hold) that this cost would fit without them. It will be clear in a
+	// moment, which RetryAfter then is. Nobody should remember it.
+	Tentative bool
 	// Remaining is what is left after this decision, never negative. In a cluster it
 	// is a lower bound while parts of the budget are leased to nodes.
 	Remaining int64
@@ -227,6 +231,9 @@ type Decision struct {
 	// RetryAfter is the wait after which the same cost is admitted if nobody else
 	// takes from the budget meanwhile. It is 0 if and only if Allowed.
 	RetryAfter time.Duration
+	// Window names the window that a Hold was counted in, for Keep and Refund. A Take
+	// names none.
+	Window Window
 }
 
 // interval is the time in which a token bucket refills one token, rounded up so

@@ -25,6 +25,7 @@ type Config struct {
 // cluster. It is safe for concurrent use, has no goroutine, and needs no Close.
 type Local struct {
 	ledger *Ledger
+	holds  Holds
 	hasher localHasher
 	now    func() time.Time // nil for the system's
 	start  time.Time
@@ -39,7 +40,7 @@ func NewLocal(c Config) *Local {
 	if c.Now != nil {
 		start = c.Now()
 	}
-	return &Local{NewLedger(1, c.MaxKeys), newLocalHasher(), c.Now, start}
+	return &Local{ledger: NewLedger(1, c.MaxKeys), hasher: newLocalHasher(), now: c.Now, start: start}
 }
 
 // clock starts a year late, so that windows before the first have times as well.
@@ -75,20 +76,58 @@ func (l *Local) Take(ctx context.Context, key string, lim Limit, cost int64) (d 
 	if err = ctx.Err(); err != nil {
 		return d, err
 	}
-	l.ledger.take(&d, l.hasher.id(key, &lim), &lim, cost, l.clock())
+	id, now := l.hasher.id(key, &lim), l.clock()
+	if l.ledger.take(&d, id, &lim, cost, now); !d.Allowed {
+		l.holds.Settle(&d, id, &lim, cost, now, false)
+	}
 	return d, nil
 }
 
-// Give puts cost back into the budget of key under l, never more than was taken
-// from it in this window. Its errors are those of Take.
+// Hold is Take on trial: what it takes is counted at once, but until Keep or Refund
+// settles it, whoever is denied because of it is told so (Decision.Tentative). It is for
+// who takes from several budgets, all or nothing, and for who does not know yet whether
+// it counts. What is not settled within two seconds is kept, and can still be refunded.
+func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d Decision, err error) {
+	if err = check(key, &lim, cost); err != nil {
+		return d, err
+	}
+	if err = ctx.Err(); err != nil {
+		return d, err
+	}
+	id, now := l.hasher.id(key, &lim), l.clock()
+	l.holds.Begin(id, cost, now)
+	l.ledger.take(&d, id, &lim, cost, now)
+	l.holds.Settle(&d, id, &lim, cost, now, true)
+	return d, nil
+}
+
+// Keep settles a Hold: what it took is spent. w is the Window of its Decision.
+func (l *Local) Keep(key string, lim Limit, cost int64, w Window) {
+	if w.Noted() && check(key, &lim, cost) == nil {
+		l.holds.End(l.hasher.id(key, &lim), cost)
+	}
+}
+
+// Give puts cost back into the current window of the budget of key under l, never more
+// than was taken from it in this window. Its errors are those of Take.
 func (l *Local) Give(ctx context.Context, key string, lim Limit, cost int64) error {
+	return l.Refund(ctx, key, lim, cost, 0)
+}
+
+// Refund settles a Hold: it puts cost back into the window w that its Decision named,
+// however late, as long as that window counts. Its errors are those of Take.
+func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w Window) error {
 	if err := check(key, &lim, cost); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l.ledger.Give(l.hasher.id(key, &lim), lim, cost, l.clock())
+	id := l.hasher.id(key, &lim)
+	l.ledger.Refund(id, lim, cost, l.clock(), w)
+	if w.Noted() {
+		l.holds.End(id, cost)
+	}
 	return nil
 }
 
