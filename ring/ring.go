@@ -9,8 +9,7 @@
 //
 // The successor of a partition is who would own it if its owner were gone: the
 // owner in a ring without the owner. It is not the next member on the ring, which
-// with bounded loads is the next owner only by chance. Rings without a member are
-// built when first asked for: all of them at once take a second at 100 members.
+// with bounded loads is the next owner only by chance.
 package ring
 
 import (
@@ -18,7 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"github.com/buraksezer/consistent"
 	"github.com/dchest/siphash"
@@ -46,8 +45,10 @@ var ErrMembers = errors.New("invalid members")
 type Table struct {
 	members     []string
 	owners      [Partitions]uint16
+	successors  [Partitions]int16        // or none
+	seconds     [Partitions]atomic.Int32 // the successors' successors, as far as they were asked for: see second
 	fingerprint uint64
-	without     *cache
+	place       placement // read only
 }
 
 // New builds the table of some members, in any order.
@@ -64,7 +65,7 @@ func New(members []string) (*Table, error) {
 			return nil, fmt.Errorf("ring: %w: the name %q is there twice", ErrMembers, m)
 		}
 	}
-	return build(sorted, &cache{tables: map[[2]int]*lazy{}})
+	return build(sorted)
 }
 
 // member is a name on the ring. The mark at its end keeps the library from mixing
@@ -80,7 +81,7 @@ func (hasher) Sum64(b []byte) uint64 { return siphash.Hash(0x7765697220726e67, 1
 
 // build places the partitions. The library panics where it finds no room; what it
 // panics with becomes an error, and the caller keeps its old table.
-func build(sorted []string, c *cache) (t *Table, err error) {
+func build(sorted []string) (t *Table, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t, err = nil, fmt.Errorf("ring: placing %d members: %v", len(sorted), p)
@@ -95,10 +96,13 @@ func build(sorted []string, c *cache) (t *Table, err error) {
 	r := consistent.New(ms, consistent.Config{
 		Hasher: hasher{}, PartitionCount: Partitions, ReplicationFactor: replicas, Load: load,
 	})
-	t = &Table{members: sorted, without: c}
+	t = &Table{members: sorted}
 	for p := range t.owners {
 		t.owners[p] = index[r.GetPartitionOwner(p).String()]
 	}
+	t.place.ring = points(sorted)
+	t.place.starts = starts(t.place.ring)
+	t.succeed()
 	b := []byte(Scheme)
 	for _, m := range sorted {
 		b = binary.AppendUvarint(b, uint64(len(m)))
@@ -125,64 +129,57 @@ func (t *Table) Fingerprint() uint64 { return t.fingerprint }
 // Owner is the member that owns a partition.
 func (t *Table) Owner(part int) int { return int(t.owners[part]) }
 
+// succeed works out the successors: who owns what in each ring without one member.
+func (t *Table) succeed() {
+	d := t.place
+	d.loads = make([]uint16, len(t.members))
+	for p := range t.successors {
+		t.successors[p] = none
+	}
+	for gone := range t.members {
+		d.without(len(t.members), gone, none, func(part, owner int) {
+			if int(t.owners[part]) == gone {
+				t.successors[part] = int16(owner)
+			}
+		})
+	}
+}
+
 // Holder is the member of a rank of a partition, or -1 if there are too few: rank 0
 // is the owner, rank 1 who would own it without the owner, rank 2 who would own it
 // without these two.
 func (t *Table) Holder(part, rank int) int {
-	owner := t.Owner(part)
-	switch {
-	case rank == 0:
-		return owner
-	case rank >= len(t.members) || rank >= Ranks:
-		return -1
-	case rank == 1:
-		return t.ownerWithout(part, owner, -1)
+	switch rank {
+	case 0:
+		return t.Owner(part)
+	case 1:
+		return int(t.successors[part])
+	case 2:
+		return t.second(part)
 	}
-	return t.ownerWithout(part, owner, t.ownerWithout(part, owner, -1))
+	return none
 }
 
-// ownerWithout is the owner of a partition in the ring without one or two members.
-func (t *Table) ownerWithout(part, a, b int) int {
-	if a < 0 {
-		return -1
+// second is the holder of rank 2. Of the many pairs of members few own something one
+// after the other, so the ring without a pair is worked out when it is first asked for.
+// Who asks at the same time does the same work.
+func (t *Table) second(part int) int {
+	if known := t.seconds[part].Load(); known != 0 {
+		return int(known) - 2
 	}
-	s := t.without.get(t, a, b)
-	if s == nil {
-		return -1
-	}
-	return t.Index(s.members[s.Owner(part)])
-}
-
-// cache keeps the tables of the rings without a member. Who asks for one waits at most
-// for that one to be built.
-type cache struct {
-	mu     sync.Mutex
-	tables map[[2]int]*lazy
-}
-
-type lazy struct {
-	once  sync.Once
-	table *Table
-}
-
-// get is the table without members a and, unless negative, b; nil if there is none.
-func (c *cache) get(t *Table, a, b int) *Table {
-	key := [2]int{a, b}
-	c.mu.Lock()
-	l := c.tables[key]
-	if l == nil {
-		l = &lazy{}
-		c.tables[key] = l
-	}
-	c.mu.Unlock()
-	l.once.Do(func() {
-		rest := make([]string, 0, len(t.members))
-		for i, m := range t.members {
-			if i != a && i != b {
-				rest = append(rest, m)
+	owner, next, found := t.owners[part], t.successors[part], none
+	if next != none {
+		d := t.place
+		d.loads = make([]uint16, len(t.members))
+		d.without(len(t.members), int(owner), int(next), func(p, second int) {
+			if t.owners[p] == owner && t.successors[p] == next {
+				t.seconds[p].Store(int32(second) + 2) // 0 is not known
 			}
-		}
-		l.table, _ = build(rest, nil) // no room: then there is no successor
-	})
-	return l.table
+			if p == part {
+				found = second
+			}
+		})
+	}
+	t.seconds[part].Store(int32(found) + 2)
+	return found
 }
