@@ -159,19 +159,25 @@ func (g gossip) update(m *memberlist.Node) {
 	if !ok {
 		return
 	}
-	g.n.members.see(m.Name, netip.AddrPortFrom(addr.Unmap(), m.Port).String(), mt, g.n.clock.age())
+	at := netip.AddrPortFrom(addr.Unmap(), m.Port).String()
+	if !g.n.members.see(m.Name, at, mt, g.n.clock.age()) {
+		g.n.doubtNews(m.Name)
+		return
+	}
 	g.n.kick(g.n.changed)
 }
 
-// NotifyLeave notes a node that left or died.
+// NotifyLeave notes a process that left or died: the one of which gossip knew last.
 func (g gossip) NotifyLeave(m *memberlist.Node) {
-	if m.Name == g.n.cfg.Name {
+	old := g.n.members.get(m.Name)
+	if old == nil || !old.live {
 		return
 	}
-	old := g.n.members.get(m.Name)
-	if old == nil || old.leaving || !g.n.spawn(func() { g.n.verify(old) }) {
+	if mt, err := readMeta(m.Meta); err == nil && mt.origin == old.origin && old.leaving {
 		g.n.lose(old)
+		return
 	}
+	g.n.doubtNews(m.Name)
 }
 
 // gossipLog passes memberlist's log on: warnings and errors as warnings, but not a

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/ring"
 )
 
 // member is another node, as far as this one knows.
@@ -14,6 +15,8 @@ type member struct {
 	name, addr string
 	origin     limiter.Origin
 	live       bool
+	said       uint32        // how often gossip said that this process lives: see news.go
+	denied     bool          // gossip's last word is that it does not
 	leaving    bool          // it said goodbye: it hands over what it has, or is gone
 	guest      bool          // it came while others were missing: see roster.go
 	lostAt     time.Duration // this node's age when it was seen no more
@@ -24,6 +27,9 @@ type member struct {
 func (x *member) vanished(age, forget time.Duration) bool {
 	return !x.live && !x.leaving && age-x.lostAt < forget
 }
+
+// agreed says whether it lives, and gossip says so too.
+func (x *member) agreed() bool { return x.live && x.said > 0 && !x.denied }
 
 // members is what gossip has told about the other nodes. It outlives gossip's own
 // memory, which forgets the dead: a split may last for hours, and its other side is
@@ -37,22 +43,37 @@ type members struct {
 	mu       sync.Mutex
 	byName   map[string]*member
 	refused  map[string]bool   // what has been logged once
-	caught   map[string]uint64 // the table by which a node has sent us all that is due
+	caught   map[string]caught // by name: who has sent us all that is due
+	doubts   map[string]bool   // names of which a goroutine finds out which process lives
 	rivals   map[string]string // addresses at which a second node has a living one's name
 	lastLoss time.Duration     // age at which a node vanished last
 	guest    bool              // this node is one
 	started  bool              // this node has its first view
 }
 
-const vanishedMax = 256 // nodes that are gone and remembered
+// caught is a process that has sent everything that is due by a table.
+type caught struct {
+	origin      limiter.Origin
+	fingerprint uint64
+}
 
-func (m *members) see(name, addr string, mt meta, age time.Duration) {
+// vanishedMax is how many nodes are remembered that are gone. Less than all of the other
+// side of a split, and a minority would take itself for a majority.
+const vanishedMax = ring.Partitions
+
+// see notes that gossip says that a process lives. News of an earlier process than the
+// one that is known changes nothing: it returns false, and the node must be asked itself.
+func (m *members) see(name, addr string, mt meta, age time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.admitLocked(member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving}, age)
+	if old := m.byName[name]; old != nil && mt.origin < old.origin {
+		return false
+	}
+	m.admitLocked(member{name: name, addr: addr, origin: mt.origin, live: true, leaving: mt.leaving, said: 1}, age)
 	if m.rivals[name] == addr {
 		delete(m.rivals, name)
 	}
+	return true
 }
 
 // admitLocked puts a living process among the members.
@@ -65,6 +86,7 @@ func (m *members) admitLocked(x member, age time.Duration) {
 			x.backAt = age
 		}
 	case old.origin == x.origin:
+		x.said += old.said
 		x.leaving = x.leaving || old.leaving // gossip may be behind, and nobody who leaves stays after all
 		if x.guest, x.backAt = old.guest, old.backAt; !old.live {
 			x.backAt = age
@@ -131,8 +153,8 @@ func (m *members) missing() (addrs []string) {
 	return addrs
 }
 
-// restarted notes a new process of a known node, heard from before gossip told. It
-// says whether that was news.
+// restarted notes a new process of a living node at its address, heard from before gossip
+// told. It says whether that was news.
 func (m *members) restarted(name, addr string, origin limiter.Origin, age time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,6 +164,55 @@ func (m *members) restarted(name, addr string, origin limiter.Origin, age time.D
 	}
 	m.admitLocked(member{name: name, addr: addr, origin: origin, live: true}, age)
 	return true
+}
+
+// answered notes which process answers at the address of a node. What a node says itself
+// counts more than any order of origins: its clock may have been set back before it
+// started anew. It says whether that was news.
+func (m *members) answered(name, addr string, origin limiter.Origin, age time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.byName[name]
+	if old == nil || old.origin == origin || old.live && old.addr != addr {
+		return false
+	}
+	m.admitLocked(member{name: name, addr: addr, origin: origin, live: true}, age)
+	return true
+}
+
+// doubt notes that gossip says otherwise of a node than what is known of it. It returns
+// whether the caller is the one to find out: see settle.
+func (m *members) doubt(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.byName[name]
+	if x == nil {
+		return false
+	}
+	if !x.denied && x.live {
+		y := *x
+		y.denied = true
+		m.putLocked(y)
+	}
+	if m.doubts == nil {
+		m.doubts = map[string]bool{}
+	}
+	begin := !m.doubts[name]
+	m.doubts[name] = true
+	return begin
+}
+
+// settle ends a doubt, if there is nothing to find out any more: the node is gone, or
+// gossip says that the process lives which is known.
+func (m *members) settle(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.byName[name]
+	over := x == nil || !x.live || x.agreed()
+	if over {
+		delete(m.doubts, name)
+	}
+	return over
 }
 
 // left notes that a process announced its leave, heard before gossip told. It returns
@@ -166,23 +237,25 @@ func (m *members) get(name string) *member {
 	return m.byName[name]
 }
 
-// caughtUp notes that a node has sent everything that is due by a table.
-func (m *members) caughtUp(name string, fingerprint uint64) {
+// caughtUp notes that a process has sent everything that is due by a table.
+func (m *members) caughtUp(name string, origin limiter.Origin, fingerprint uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.caught == nil {
-		m.caught = map[string]uint64{}
+		m.caught = map[string]caught{}
 	}
 	if m.byName[name] != nil { // or the map would grow with names
-		m.caught[name] = fingerprint
+		m.caught[name] = caught{origin, fingerprint}
 	}
 }
 
-// hasCaughtUp says whether a node has sent everything that is due by a table.
+// hasCaughtUp says whether the process that a node is now has sent everything that is due
+// by a table.
 func (m *members) hasCaughtUp(name string, fingerprint uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.caught[name] == fingerprint
+	x := m.byName[name]
+	return x != nil && m.caught[name] == caught{x.origin, fingerprint}
 }
 
 // lossAt is the age at which a node vanished last.
@@ -198,14 +271,15 @@ func (m *members) knows(name string, origin limiter.Origin) bool {
 	return x != nil && x.live && x.origin == origin
 }
 
-// lose notes that a node is gone, at this node's age, unless it has been seen again
-// since gone was what was known of it.
-func (m *members) lose(gone *member, age time.Duration) {
+// lose notes that a process is gone, at this node's age, unless gossip has said that it
+// lives since gone was what was known of it, or the name has another process now. It says
+// whether that was news.
+func (m *members) lose(gone *member, age time.Duration) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, name := m.byName[gone.name], gone.name
-	if old != gone {
-		return
+	if old == nil || !old.live || old.origin != gone.origin || old.said != gone.said {
+		return false
 	}
 	delete(m.caught, name)
 	lost := *old
@@ -215,6 +289,7 @@ func (m *members) lose(gone *member, age time.Duration) {
 		m.lastLoss = age
 	}
 	m.forgetLocked(age)
+	return true
 }
 
 // forgetLocked keeps the number of those small that are gone.

@@ -54,21 +54,13 @@ func (n *Node) dial(name, addr string) *transport.Peer {
 		if name != "" && h.name != name {
 			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.name, name)
 		}
-		n.heardOf(h)
+		n.answeredBy(h, addr)
 		return nil
 	})
 	if err != nil {
 		panic(err) // the server was made from the same configuration
 	}
 	return t
-}
-
-// retire drops a peer that is no longer in the view.
-func (n *Node) retire(p *peer) {
-	p.retired.Store(true)
-	if !n.spawn(p.calls.Close) { // it waits for its goroutines
-		p.calls.Close()
-	}
 }
 
 // ask calls a peer. A peer that failed is not asked until a probe got an answer, so
@@ -149,50 +141,4 @@ func readHello(b []byte) (h hello, err error) {
 
 func (n *Node) hello() hello {
 	return hello{scheme: ring.Scheme, name: n.cfg.Name, addr: n.addr.String(), origin: n.origin}
-}
-
-// heardOf notes who is at the other end of a connection. A restart is seen there
-// before gossip tells of it.
-func (n *Node) heardOf(h hello) {
-	if n.members.restarted(h.name, h.addr, h.origin, n.clock.age()) {
-		n.kick(n.changed)
-	}
-	if h.name != n.cfg.Name && !n.members.knows(h.name, h.origin) {
-		n.meetAt(h.addr)
-	}
-}
-
-// meetAt lets the rejoin goroutine exchange members with a node that knows others
-// than we do. Gossip would do so, but may take ten seconds.
-func (n *Node) meetAt(addr string) {
-	select {
-	case n.meet <- addr:
-	default: // it is busy with others
-	}
-}
-
-// verify looks whether a node is gone, as gossip says. News of a process that left may
-// come late and meet the one that has its name now; that one answers, and will
-// object to the news.
-func (n *Node) verify(m *member) {
-	if p := n.view.Load().byName[m.name]; p != nil && p.origin == m.origin && !p.down.Load() {
-		err := p.calls.Call(n.ctx, time.Now().Add(n.cfg.CallTimeout), kindTime, &timeCall{})
-		if err == nil {
-			select {
-			case <-time.After(objectMax):
-			case <-n.ctx.Done():
-			}
-		}
-	}
-	n.lose(m)
-}
-
-const objectMax = time.Second // for a living node to object to news of its death
-
-// lose takes a node for gone, unless it was seen again.
-func (n *Node) lose(m *member) {
-	if m != nil {
-		n.members.lose(m, n.clock.age())
-		n.kick(n.changed)
-	}
 }

@@ -147,7 +147,7 @@ func TestGuestsInAView(t *testing.T) {
 				x.backAt = 1
 			}
 			if back == told {
-				n.members.caughtUp(x.name, v.table.Fingerprint())
+				n.members.caughtUp(x.name, x.origin, v.table.Fingerprint())
 			}
 		}
 		v.byName["g"], v.seen = &peer{}, 3

@@ -107,7 +107,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		n.members.caughtUp(from.name, c.fingerprint)
+		n.members.caughtUp(from.name, from.origin, c.fingerprint)
 		if p := n.view.Load().byName[from.name]; c.ask && p != nil {
 			p.caughtUp.Store(0)
 			n.kick(n.flush)

@@ -87,11 +87,11 @@ func TestThoseWhoComeBackCountTogether(t *testing.T) {
 		return v.heard
 	}
 	require.Equal(t, 2, heard())
-	n.members.caughtUp("c", v.table.Fingerprint())
+	n.members.caughtUp("c", 0, v.table.Fingerprint())
 	require.Equal(t, 2, heard())
-	n.members.caughtUp("d", v.table.Fingerprint()+1)
+	n.members.caughtUp("d", 0, v.table.Fingerprint()+1)
 	require.Equal(t, 2, heard())
-	n.members.caughtUp("d", v.table.Fingerprint())
+	n.members.caughtUp("d", 0, v.table.Fingerprint())
 	require.Equal(t, 4, heard())
 	delete(n.members.caught, "d")
 	require.Equal(t, 2, heard())
