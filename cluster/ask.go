@@ -63,14 +63,14 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from 
 func (n *Node) returnLeases(ctx context.Context, pick func(from limiter.Origin, a limiter.Algorithm) bool) {
 	age := n.clock.age()
 	n.near.abandoned(age, pick, func(id limiter.ID, l limiter.Limit, left int64, end time.Duration) {
-		now := n.clock.at(age)
 		if l.Algorithm == limiter.TokenBucket {
 			n.takeRemote(ctx, kindGive, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
 			return
 		}
-		rest := time.Duration(limiter.WindowStart(id, &l, now)+int64(l.Window)-now) - (end - age)
-		if rest.Abs() <= slidingLead+rttMax { // or it is not certain which window that is
-			n.ledger.Return(id, l, left, now)
+		counted := n.clock.own(end)
+		if l.Algorithm == limiter.SlidingWindow {
+			counted += int64(slidingLead)
 		}
+		n.ledger.Return(id, l, left, n.clock.own(age), counted)
 	})
 }

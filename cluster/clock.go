@@ -9,7 +9,12 @@ import (
 // offset is agreed with the longest-lived node that can be reached, so every node
 // follows the same one without an election. Small errors are slewed, a little with
 // every flush; large ones, which appear only when clusters meet that began apart,
-// are stepped, and the ledger moves along.
+// are stepped.
+//
+// Own time is the same without the steps. All that a node keeps, it keeps in own time or
+// as an age, and so a step need not move it: the ledger's slots, and leases. What travels
+// is in cluster time: slots are moved when a frame is filled, and when one is read, by
+// what cluster time is ahead in that instant.
 
 const (
 	stepOver   = 250 * time.Millisecond // larger errors are stepped
@@ -23,8 +28,9 @@ type clock struct {
 	wall   func() time.Time // nil means time.Now, of which only the monotonic part is read: that is cheaper
 	start  time.Time
 	shift  atomic.Int64 // added to what has passed: see mend
-	offset atomic.Int64 // cluster time at start
-	target atomic.Int64 // what offset should be
+	offset atomic.Int64 // own time at start
+	ahead  atomic.Int64 // cluster time less own time
+	target atomic.Int64 // what the two should come to
 }
 
 // init begins with the wall clock: right enough where nobody else can be asked.
@@ -58,25 +64,34 @@ func (c *clock) age() time.Duration {
 func (c *clock) now() int64 { return c.at(c.age()) }
 
 // at is cluster time at an age of this process.
-func (c *clock) at(age time.Duration) int64 { return c.offset.Load() + int64(age) }
+func (c *clock) at(age time.Duration) int64 { return c.ahead.Load() + c.own(age) }
+
+// own is own time at an age of this process.
+func (c *clock) own(age time.Duration) int64 { return c.offset.Load() + int64(age) }
+
+// ownNow is own time.
+func (c *clock) ownNow() int64 { return c.own(c.age()) }
+
+// error is by how much cluster time is wrong.
+func (c *clock) error() int64 { return c.target.Load() - c.offset.Load() - c.ahead.Load() }
 
 // aim notes that cluster time was remote at this node's age at. It returns the
 // error, which the caller steps or lets slew.
 func (c *clock) aim(remote int64, at time.Duration) time.Duration {
-	want := remote - int64(at)
-	c.target.Store(want)
-	return time.Duration(want - c.offset.Load())
+	c.target.Store(remote - int64(at))
+	return time.Duration(c.error())
 }
 
-// step takes over the target at once and returns by how much time moved.
+// step takes over the target at once and returns by how much cluster time moved.
 func (c *clock) step() time.Duration {
-	want := c.target.Load()
-	return time.Duration(want - c.offset.Swap(want))
+	d := c.error()
+	c.ahead.Add(d)
+	return time.Duration(d)
 }
 
 // slew approaches the target, as far as passed allows.
 func (c *clock) slew(passed time.Duration) {
-	diff, most := c.target.Load()-c.offset.Load(), int64(max(0, passed)/slewShare)
+	diff, most := c.error(), int64(max(0, passed)/slewShare)
 	c.offset.Add(min(max(diff, -most), most))
 }
 

@@ -29,7 +29,7 @@ type pending struct {
 // ceded is a partition whose "complete" has not been acknowledged.
 type ceded struct {
 	to    *peer
-	slots []limiter.Slot
+	slots []limiter.Slot // in own time
 	lost  bool // the call failed: send it again
 }
 
@@ -166,7 +166,7 @@ func (n *Node) cede(part int, to *peer) {
 		return
 	}
 	c := &ceded{to: to}
-	ok := n.ledger.Cede(part, shipSlots, n.clock.now(), func(due []limiter.Slot) bool {
+	ok := n.ledger.Cede(part, shipSlots, n.clock.ownNow(), func(due []limiter.Slot) bool {
 		c.slots = due
 		return n.sendComplete(part, c) == nil
 	})
@@ -177,7 +177,12 @@ func (n *Node) cede(part int, to *peer) {
 }
 
 func (n *Node) sendComplete(part int, c *ceded) error {
-	call := &completeCall{part: part, now: n.clock.now(), slots: c.slots}
+	call := &completeCall{part: part}
+	ahead := n.clock.ahead.Load()
+	call.now = n.clock.ownNow() + ahead
+	for _, s := range c.slots {
+		call.slots = append(call.slots, s.Move(ahead))
+	}
 	return c.to.calls.Start(time.Now().Add(cedeTimeout), kindComplete, call, func(err error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -225,14 +230,15 @@ func (n *Node) resend(v *view) {
 	}
 }
 
-// completed takes over a partition that its holder has handed to us.
+// completed takes over a partition that its holder has handed to us, with slots in this
+// node's own time.
 func (n *Node) completed(c *completeCall, from string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.empty {
 		return errStopped // it stays with who tried, who will soon see that this node is gone
 	}
-	now := n.clock.now()
+	now := n.clock.ownNow()
 	for _, s := range c.slots {
 		n.ledger.Merge(s, now, allRanks)
 	}

@@ -49,8 +49,8 @@ type lessee struct {
 	p      *peer
 	number uint64        // of the ask for the last slice
 	slice  int64         // what that was
-	start  int64         // of the window in which it was counted, in cluster time
-	resets int64         // cluster time at which the budget was to be whole again after it
+	start  int64         // of the window in which it was counted, in own time
+	resets int64         // own time at which the budget was to be whole again after it
 	at     time.Duration // age at which it was handed out, or recalled in vain
 	asked  bool          // a recall is under way
 	failed bool          // the last recall got no answer
@@ -65,7 +65,7 @@ func (n *Node) grant(c *leaseCall, from hello) {
 		v.heard < v.known || !v.caught || v.healing(age) {
 		return // in doubt, every take is decided by itself
 	}
-	s, now := &n.leases, n.clock.at(age)
+	s, now := &n.leases, n.clock.own(age)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.out[c.id]
@@ -78,7 +78,6 @@ func (n *Node) grant(c *leaseCall, from hello) {
 		s.n.Add(1)
 	}
 	defer s.tidy(x)
-	start := limiter.WindowStart(c.id, &c.lim, now)
 	to := x.lessee(p)
 	switch {
 	case to == nil:
@@ -98,7 +97,10 @@ func (n *Node) grant(c *leaseCall, from hello) {
 		x.to = append(x.to, lessee{p: p})
 		to = &x.to[len(x.to)-1]
 	}
-	to.number, to.slice, to.start, to.resets, to.at = c.number, c.slice, start, now+int64(d.ResetAfter), age
+	to.number, to.slice, to.resets, to.at = c.number, c.slice, now+int64(d.ResetAfter), age
+	if to.start = to.resets - int64(c.lim.Window); c.lim.Algorithm == limiter.SlidingWindow {
+		to.start -= int64(c.lim.Window) // it resets when the next one has passed
+	}
 	x.lim, c.resetAfter = c.lim, d.ResetAfter
 }
 
@@ -241,14 +243,14 @@ func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
 		x.to[i].failed = true
 		return
 	}
-	now, t := n.clock.now(), x.to[i]
+	now, t := n.clock.ownNow(), x.to[i]
 	if c.lost {
 		c.left += t.unused(&x.lim, now)
 	}
 	x.to = slices.Delete(x.to, i, i+1)
-	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || limiter.WindowStart(x.id, &x.lim, now) == t.start) {
+	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || now < t.start+int64(x.lim.Window)) {
 		if !n.ledger.GiveHeld(x.id, x.lim, c.left, now) {
-			n.ledger.Return(x.id, x.lim, c.left, now)
+			n.ledger.Return(x.id, x.lim, c.left, now, t.start+int64(x.lim.Window))
 		}
 	}
 	s.got.Add(1)
@@ -266,7 +268,8 @@ func (n *Node) sweepLeases(v *view) (out map[int]bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	age, now := n.clock.age(), n.clock.now()
+	age := n.clock.age()
+	now := n.clock.own(age)
 	out = map[int]bool{}
 	for _, x := range s.out {
 		part := x.id.Partition()

@@ -88,7 +88,7 @@ func (n *Node) pace(every time.Duration) time.Duration {
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}
 	if n.ledger.HasDue().Len() > 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
-		!v.caught || n.clock.target.Load() != n.clock.offset.Load() {
+		!v.caught || n.clock.error() != 0 {
 		n.resting.Store(loopBusy)
 		return every
 	}

@@ -168,3 +168,16 @@ func (t *near) forget(id limiter.ID, age time.Duration) {
 		k.deniedTo = 0
 	}
 }
+
+// forgetAll forgets all denials, at an age.
+func (t *near) forgetAll(age time.Duration) {
+	for i := range t.sets {
+		s := &t.sets[i]
+		s.mu.Lock()
+		s.gaveAt = age
+		for j := range s.keys {
+			s.keys[j].deniedTo = 0
+		}
+		s.mu.Unlock()
+	}
+}

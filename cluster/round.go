@@ -278,17 +278,17 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 // decide decides here although another node should. What it admits is counted in
 // this node's own slot, which reaches the others when it can.
 func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
-	n, now := r.n, r.n.clock.now()
+	n, age := r.n, r.n.clock.age()
 	if r.kind == kindGive {
-		n.ledger.Refund(r.c.id, r.c.lim, r.c.cost, now, r.c.of)
+		n.ledger.Refund(r.c.id, r.c.lim, r.c.cost, n.clock.own(age), r.c.of)
 		return limiter.Decision{}
 	}
-	if _, minority := r.v.share(n.mode(&r.c.lim), r.c.id.Partition(), n.clock.age()); minority {
+	if _, minority := r.v.share(n.mode(&r.c.lim), r.c.id.Partition(), age); minority {
 		return n.minorityDecision()
 	}
-	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, now, s)
+	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, n.clock.own(age), s)
 	if r.c.trial && d.Allowed {
-		d.Window = limiter.NameWindow(r.c.id, &r.c.lim, now, false)
+		d.Window = limiter.NameWindow(r.c.id, &r.c.lim, n.clock.at(age), false)
 	}
 	if n.failovers.Add(1); alone {
 		n.degraded.Add(1)

@@ -123,8 +123,12 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		if err := n.sameTime(from, c.now); err != nil {
+		ahead := n.clock.ahead.Load()
+		if err := n.sameTime(from, c.now, n.clock.ownNow()+ahead); err != nil {
 			return buf, true, err
+		}
+		for i := range c.slots {
+			c.slots[i] = c.slots[i].Move(-ahead)
 		}
 		return buf, true, n.completed(&c, from.name)
 	case kindLease:
@@ -166,15 +170,15 @@ const allRanks = 1<<ring.Ranks - 1
 // should know; otherwise what is news goes on from here, and the two compare what
 // they know of the members.
 func (n *Node) receiveShip(body []byte, from *session) error {
-	now, mask := n.clock.now(), uint8(0)
+	now, ahead, mask := n.clock.ownNow(), n.clock.ahead.Load(), uint8(0) // one time for all of the frame
 	return readShip(body, func(fingerprint uint64, theirs int64) error {
 		if fingerprint != n.view.Load().table.Fingerprint() {
 			mask = allRanks
 			n.meetAt(from.addr)
 		}
-		return n.sameTime(from, theirs)
+		return n.sameTime(from, theirs, now+ahead)
 	}, func(s limiter.Slot) {
-		n.ledger.Merge(s, now, mask)
+		n.ledger.Merge(s.Move(-ahead), now, mask)
 	})
 }
 
@@ -198,8 +202,8 @@ func (n *Node) refuseSlots(kind uint8, from *session) error {
 // sameTime refuses slots of a sender whose clock has moved away from this node's since
 // the two agreed; which of the two jumped will soon be clear. A frame may have been on
 // its way for as long as a call may take.
-func (n *Node) sameTime(from *session, theirs int64) error {
-	off := time.Duration(n.clock.now() - theirs)
+func (n *Node) sameTime(from *session, theirs, ours int64) error {
+	off := time.Duration(ours - theirs)
 	if off > -stepOver && off < stepOver+shipTimeout {
 		return nil
 	}

@@ -18,7 +18,7 @@ const (
 func (n *Node) ship() {
 	v := n.view.Load()
 	b := batches{n: n, v: v, open: map[*peer]*shipCall{}}
-	now := n.clock.now()
+	now := n.clock.ownNow()
 	var to [3]*peer // by rank
 	for part := range n.ledger.HasDue().All() {
 		for rank := range n.cfg.Replicas + 1 {
@@ -70,13 +70,19 @@ func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
 			continue
 		}
 		if c == nil {
-			c = &shipCall{fingerprint: b.v.table.Fingerprint(), now: b.n.clock.now()}
+			c = b.n.newFrame(b.v)
 			b.open[p] = c
 		}
-		c.slots = append(c.slots, s)
+		c.slots = append(c.slots, s.Move(c.ahead))
 		taken |= bit
 	}
 	return taken
+}
+
+// newFrame is an empty frame. All of it is meant in one time, also while that steps.
+func (n *Node) newFrame(v *view) *shipCall {
+	ahead := n.clock.ahead.Load()
+	return &shipCall{fingerprint: v.table.Fingerprint(), now: n.clock.ownNow() + ahead, ahead: ahead}
 }
 
 // sendFull sends the frames that are full. It runs between two partitions, when no

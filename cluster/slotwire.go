@@ -53,6 +53,8 @@ type shipCall struct {
 	fingerprint uint64
 	now         int64
 	slots       []limiter.Slot
+
+	ahead int64 // cluster time less the sender's own, by which the slots were moved; stays here
 }
 
 func (c *shipCall) AppendRequest(b []byte) []byte {

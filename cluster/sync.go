@@ -66,7 +66,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 	wg.Wait()
 	if best.age > 0 {
 		n.clock.aim(best.remote, best.at)
-		n.clock.step()
+		n.ledger.Step(n.clock.step())
 		n.follows = true
 	}
 }
@@ -157,21 +157,17 @@ func (n *Node) follow(r reading) {
 	if off > -stepOver && off < stepOver {
 		return
 	}
-	// The loop must not be in the middle of something while time jumps.
-	select {
-	case n.steps <- struct{}{}:
-	default:
-	}
+	n.kick(n.steps) // the loop is the one that moves it
 }
 
-// stepClock makes the jump, and the ledger jumps along.
+// stepClock makes the jump. Denials that are remembered hold for windows as they were.
 func (n *Node) stepClock() {
-	now := n.clock.now()
 	d := n.clock.step()
 	if d == 0 {
 		return
 	}
-	n.ledger.Shift(now, d)
+	n.ledger.Step(d)
+	n.near.forgetAll(n.clock.age())
 	for _, p := range n.view.Load().all {
 		p.agreed.Store(false)
 	}

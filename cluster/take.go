@@ -86,9 +86,9 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	if err := n.usable(ctx); err != nil {
 		return err
 	}
-	id, now := n.hasher.ID(key, l), n.clock.at(n.awake())
+	id, age := n.hasher.ID(key, l), n.awake()
 	if of == 0 {
-		of = limiter.NameWindow(id, &l, now, false)
+		of = limiter.NameWindow(id, &l, n.clock.at(age), false)
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
@@ -103,7 +103,7 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 
 // giveHeld gives back what another node was asked to, if this one holds the partition.
 func (n *Node) giveHeld(c *takeCall) bool {
-	ok := n.ledger.RefundHeld(c.id, c.lim, c.cost, n.clock.now(), c.of)
+	ok := n.ledger.RefundHeld(c.id, c.lim, c.cost, n.clock.ownNow(), c.of)
 	if ok && c.of.Noted() {
 		n.holds.End(c.id, c.cost)
 	}
@@ -130,23 +130,26 @@ func (n *Node) awake() time.Duration {
 
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
 func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
-	now := n.clock.at(age)
 	var s limiter.Share
 	if v.heard < v.known || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
 		if s, minority = v.share(mode, id.Partition(), age); minority {
 			return n.minorityDecision(), true
 		}
-		if one, ok := n.caution(v, mode, id, l, now); ok {
+		if one, ok := n.caution(v, mode, id, l, n.clock.at(age)); ok {
 			s = one
 		}
 	}
+	now := n.clock.own(age)
 	if trial {
 		n.holds.Begin(id, cost, now)
 	}
 	d, ok := n.ledger.TakeHeld(id, *l, cost, now, s)
 	if trial || !d.Allowed {
 		n.holds.Settle(&d, id, l, cost, now, trial)
+	}
+	if d.Window != 0 { // the holds name it in own time
+		d.Window = limiter.NameWindow(id, l, n.clock.at(age), true)
 	}
 	return d, ok
 }

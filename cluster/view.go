@@ -218,7 +218,7 @@ func (n *Node) moveTo(v *view) {
 		if !n.ledger.Empty(part) {
 			due = n.newHolders(old, v, part) & mask
 		}
-		n.ledger.SetHolders(part, mask, due, n.clock.now())
+		n.ledger.SetHolders(part, mask, due, n.clock.ownNow())
 	}
 	v.serial = old.serial + 1
 	if v.caught {

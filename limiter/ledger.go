@@ -24,10 +24,17 @@ type Slot struct {
 }
 
 // Ledger is all slots that a process holds: its own, and copies of other origins'.
-// Times are nanoseconds of the caller's clock. It is safe for concurrent use; each
+// Times, those in slots too, are nanoseconds of the caller's clock, which may run a
+// little slower or faster but never jumps. It is safe for concurrent use; each
 // partition has a lock of its own. It has no goroutine and reads no clock.
+//
+// Windows tile another time, which is the caller's and what Step has added to it. So a
+// step is one store: whatever is held stays where it is, and whoever decides meanwhile
+// sees either the old windows or the new ones, with all counts in both.
 type Ledger struct {
 	parts   [Partitions]partition
+	ahead   atomic.Int64 // what windows tile, less the caller's clock
+	_       [120]byte    // each take reads it: nothing that changes is on its line
 	origins originTable
 	max     int64
 	live    atomic.Int64 // entries in all partitions, with reserved places
@@ -75,6 +82,16 @@ func NewLedger(self Origin, maxKeys int) *Ledger {
 	return l
 }
 
+// windowEnd is the end of the window in which now lies.
+func (l *Ledger) windowEnd(id ID, lim *Limit, now int64) int64 {
+	ahead := l.ahead.Load()
+	return windowEnd(id, int64(lim.Window), now+ahead) - ahead
+}
+
+// Step moves what windows tile by d against the caller's clock. Counts do not move:
+// what lay in one window may then lie across two, and counts in both.
+func (l *Ledger) Step(d time.Duration) { l.ahead.Add(int64(d)) }
+
 // Share is how much of the cluster a decider sees; the zero value is all of it.
 type Share struct{ Seen, Known int }
 
@@ -112,7 +129,7 @@ func (l *Ledger) TakeHeld(id ID, lim Limit, cost, now int64, s Share) (d Decisio
 }
 
 func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, lim *Limit, cost, now int64) {
-	end := windowEnd(id, int64(lim.Window), now)
+	end := l.windowEnd(id, lim, now)
 	u, own := p.usage(id, lim, end)
 	d.decide(lim, u, end, now, cost)
 	if d.Allowed && cost > 0 {
@@ -138,7 +155,8 @@ func (l *Ledger) GiveHeld(id ID, lim Limit, cost, now int64) (ok bool) {
 	return l.RefundHeld(id, lim, cost, now, 0)
 }
 
-// Refund is Give into the window of the take, and nothing where that counts no more.
+// Refund is Give into the window of the take, and nothing where that counts no more. A
+// Window is named in the time that windows tile.
 func (l *Ledger) Refund(id ID, lim Limit, cost, now int64, of Window) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
@@ -158,7 +176,7 @@ func (l *Ledger) RefundHeld(id ID, lim Limit, cost, now int64, of Window) (ok bo
 }
 
 func (l *Ledger) giveLocked(p *partition, id ID, lim *Limit, cost, now int64, of Window) {
-	end := windowEnd(id, int64(lim.Window), now)
+	end := l.windowEnd(id, lim, now)
 	u, own := p.usage(id, lim, end)
 	if lim.Algorithm == TokenBucket {
 		if own == nil || u.tat <= now {
@@ -167,7 +185,7 @@ func (l *Ledger) giveLocked(p *partition, id ID, lim *Limit, cost, now int64, of
 		own.at = min(own.at, max(now, u.tat-cost*lim.interval()))
 		u.tat = own.at
 	} else {
-		taken, age := &u.cur, of.age(end, int64(lim.Window))
+		taken, age := &u.cur, of.age(end+l.ahead.Load(), int64(lim.Window))
 		if age == 1 && lim.Algorithm == SlidingWindow {
 			taken = &u.prev // counts still, by its weight
 		} else if age > 0 {

@@ -138,7 +138,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				case 5:
 					collect(g, i%7, uint8(i%4), now)
 					if i%200 == 5 {
-						g.Shift(now, time.Millisecond)
+						g.Step(time.Millisecond)
 					}
 				}
 				g.Stats()

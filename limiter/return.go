@@ -1,11 +1,16 @@
 package limiter
 
+import "time"
+
 // Return puts back what the cluster counted for this process and this process did not
 // use: a part of a budget that was handed to it. Unlike Give it does so although this
 // process may not know who counted it: its own slot may come to less than nothing, and
 // the sum over all slots is right. A token bucket, of which only the latest slot
 // counts, has nothing to put back but what this process took itself.
-func (l *Ledger) Return(id ID, lim Limit, cost, now int64) {
+//
+// counted is when the window ends in which it was counted, by another's clock perhaps.
+// Where that is not the window of now, nothing is put back.
+func (l *Ledger) Return(id ID, lim Limit, cost, now, counted int64) {
 	if lim.Algorithm == TokenBucket {
 		l.Give(id, lim, cost, now)
 		return
@@ -13,7 +18,10 @@ func (l *Ledger) Return(id ID, lim Limit, cost, now int64) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end := windowEnd(id, int64(lim.Window), now)
+	end := l.windowEnd(id, &lim, now)
+	if time.Duration(end-counted).Abs() >= lim.Window/2 {
+		return
+	}
 	u, own := p.usage(id, &lim, end)
 	if own == nil {
 		own = l.insert(p, id, 0, now)

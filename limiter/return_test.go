@@ -14,7 +14,12 @@ func TestReturnBeforeTheCountIsKnown(t *testing.T) {
 	now := int64(MaxWindow)
 	counts, returns := NewLedger(1, 100), NewLedger(2, 100)
 	require.True(t, counts.Take(id, lim, 8, now, Share{}).Allowed)
-	returns.Return(id, lim, 5, now)
+	end := windowEnd(id, int64(lim.Window), now)
+	for _, other := range []int64{end - int64(time.Hour), end + int64(time.Hour)} {
+		returns.Return(id, lim, 5, now, other)
+		require.Zero(t, entries(returns), "counted in another window")
+	}
+	returns.Return(id, lim, 5, now, end+int64(time.Minute))
 	require.EqualValues(t, 10, returns.Take(id, lim, 0, now, Share{}).Remaining, "never more than the quota")
 	for _, l := range []*Ledger{counts, returns} {
 		l.SetHolders(id.Partition(), 1, 1, now)

@@ -3,7 +3,6 @@ package limiter
 import (
 	"math"
 	"sync"
-	"time"
 )
 
 // What makes a ledger one of many: which partitions this process decides for, what
@@ -220,31 +219,11 @@ func (l *Ledger) slot(e *entry) Slot {
 		Version: e.version, Expires: e.expires, Fill: e.fill}
 }
 
-// Shift moves this process's idea of time, now, by d: everything live that it holds moves
-// along, so that no count is lost. Windows do not move: what lay in one may then
-// lie across two, and counts in both.
-func (l *Ledger) Shift(now int64, d time.Duration) {
-	for i := range l.parts {
-		p := &l.parts[i]
-		p.mu.Lock()
-		p.shiftLocked(now, int64(d))
-		p.mu.Unlock()
-	}
-}
-
-func (p *partition) shiftLocked(now, d int64) {
-	for e := range p.entries {
-		if !e.liveAt(now) {
-			continue
-		}
-		e.at = max(0, e.at+d)
-		e.expires = seconds(int64(e.expires)*1e9 + d)
-		if e.origin == 0 {
-			p.version++
-			e.version = p.version
-			p.setDue(e, p.ranks)
-		}
-	}
+// Move is the slot as a process has it whose clock is ahead by d.
+func (s Slot) Move(d int64) Slot {
+	s.At = max(0, s.At+d)
+	s.Expires = seconds(int64(s.Expires)*1e9 + d)
+	return s
 }
 
 // originTable gives the processes of the stored slots short names.
