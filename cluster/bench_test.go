@@ -35,7 +35,7 @@ func startNodes(t testing.TB, n int, change func(*Config)) []*Node {
 		holding := 0
 		for _, node := range nodes {
 			s := node.Stats()
-			if s.Live != n || !node.Ready() {
+			if s.Live != n || s.Pending > 0 || !node.Ready() {
 				return false
 			}
 			holding += s.Holding

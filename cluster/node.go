@@ -53,6 +53,7 @@ type Node struct {
 	meet    chan string   // addresses of nodes that see other members than we do
 	started chan struct{} // closed when the node is a member and has its first view
 	settled atomic.Bool   // the same, for those who do not wait
+	whole   atomic.Bool   // it decides, or has once decided, for all that it owns
 	leaving atomic.Bool
 	closed  atomic.Bool
 	ticked  atomic.Int64 // age at which the loop last ran
@@ -216,10 +217,20 @@ func (n *Node) spawn(f func()) bool {
 	return true
 }
 
-// Ready says whether the node is a member, or alone because none of its seeds answered,
-// and decides for all that it owns.
+// Ready says whether requests should come to this node. It becomes true when the node is a
+// member, or alone because none of its seeds answered, and decides for all that it owns.
+// From then on it stays true, whatever happens to other nodes, until Leave or Close:
+// while partitions change hands, requests are answered all the same.
 func (n *Node) Ready() bool {
-	return n.settled.Load() && n.pendings.Load() == 0 && !n.leaving.Load() && !n.closed.Load()
+	return n.becameWhole() && !n.leaving.Load() && !n.closed.Load()
+}
+
+// becameWhole says whether this node has ever decided for all that it owns.
+func (n *Node) becameWhole() bool {
+	if !n.whole.Load() && n.settled.Load() && n.pendings.Load() == 0 {
+		n.whole.Store(true)
+	}
+	return n.whole.Load()
 }
 
 // Name is the node's name.

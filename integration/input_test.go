@@ -190,7 +190,7 @@ func awaitWhole(t *testing.T, nodes ...*cluster.Node) {
 		for _, n := range nodes {
 			s := n.Stats()
 			holding += s.Holding
-			if !n.Ready() || s.Live != len(nodes) {
+			if !n.Ready() || s.Pending > 0 || s.Live != len(nodes) {
 				return false
 			}
 		}

@@ -229,7 +229,7 @@ func (c *Cluster) Whole(nodes ...int) bool {
 	holding := 0
 	for _, i := range nodes {
 		s := c.nodes[i].Stats()
-		if s.Live != len(nodes) || !c.nodes[i].Ready() {
+		if s.Live != len(nodes) || s.Pending > 0 || !c.nodes[i].Ready() {
 			return false
 		}
 		holding += s.Holding

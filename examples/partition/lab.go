@@ -172,7 +172,7 @@ func (l *lab) apart() bool { return l.see(len(sides[0]), len(sides[1])) }
 func (l *lab) whole() bool {
 	for _, nodes := range l.nodes {
 		for _, n := range nodes {
-			if !n.Ready() {
+			if !n.Ready() || n.Stats().Pending > 0 {
 				return false
 			}
 		}
