@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -58,13 +60,13 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from 
 }
 
 // returnLeases puts back what this node has of the leases that pick picks. It does so in
-// its own slots, which reach whoever holds the budgets now; of a token bucket, only who
-// granted it can.
-func (n *Node) returnLeases(ctx context.Context, pick func(from limiter.Origin, a limiter.Algorithm) bool) {
+// its own slots, which reach whoever holds the budgets now. Of a token bucket only who
+// granted it can: what is to be given back there is returned.
+func (n *Node) returnLeases(pick func(from limiter.Origin, a limiter.Algorithm) bool) (buckets []*takeCall) {
 	age := n.clock.age()
 	n.near.abandoned(age, pick, func(id limiter.ID, l limiter.Limit, left int64, end time.Duration) {
 		if l.Algorithm == limiter.TokenBucket {
-			n.takeRemote(ctx, kindGive, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
+			buckets = append(buckets, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
 			return
 		}
 		counted := n.clock.own(end)
@@ -73,4 +75,22 @@ func (n *Node) returnLeases(ctx context.Context, pick func(from limiter.Origin, 
 		}
 		n.ledger.Return(id, l, left, n.clock.own(age), counted)
 	})
+	return buckets
+}
+
+const givesMax = 64 // gives under way at a time while a node leaves
+
+// giveBack makes some gives, many at a time, and returns when all have been answered or ctx
+// ends.
+func (n *Node) giveBack(ctx context.Context, gives []*takeCall) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(givesMax, len(gives)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(gives)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				n.takeRemote(ctx, kindGive, gives[i]) // who cannot be reached keeps the tokens, until they are refilled
+			}
+		})
+	}
+	wg.Wait()
 }

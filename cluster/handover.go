@@ -28,9 +28,10 @@ type pending struct {
 
 // ceded is a partition whose "complete" has not been acknowledged.
 type ceded struct {
-	to    *peer
-	slots []limiter.Slot // in own time
-	lost  bool // the call failed: send it again
+	to     *peer
+	number uint64         // this node's later ones have larger numbers
+	slots  []limiter.Slot // in own time
+	lost   bool           // the call failed: send it again
 }
 
 // receipt is whose "complete" made this node the holder of a partition.
@@ -165,7 +166,8 @@ func (n *Node) cede(part int, to *peer) {
 	if n.unacked[part] != nil {
 		return
 	}
-	c := &ceded{to: to}
+	n.cessions++
+	c := &ceded{to: to, number: n.cessions}
 	ok := n.ledger.Cede(part, shipSlots, n.clock.ownNow(), func(due []limiter.Slot) bool {
 		c.slots = due
 		return n.sendComplete(part, c) == nil
@@ -177,7 +179,7 @@ func (n *Node) cede(part int, to *peer) {
 }
 
 func (n *Node) sendComplete(part int, c *ceded) error {
-	call := &completeCall{part: part}
+	call := &completeCall{part: part, number: c.number}
 	ahead := n.clock.ahead.Load()
 	call.now = n.clock.ownNow() + ahead
 	for _, s := range c.slots {
@@ -232,20 +234,30 @@ func (n *Node) resend(v *view) {
 
 // completed takes over a partition that its holder has handed to us, with slots in this
 // node's own time.
-func (n *Node) completed(c *completeCall, from string) error {
+func (n *Node) completed(c *completeCall, from *session) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.empty {
+	v := n.view.Load()
+	p := v.byName[from.name]
+	switch {
+	case p == nil || p.origin != from.origin:
+		return errClocks // it was, when the slots were let in
+	case c.number <= p.completed[c.part]:
+		return nil // it was here, and its answer got lost: the partition may be another's by now
+	case n.empty:
 		return errStopped // it stays with who tried, who will soon see that this node is gone
 	}
+	if p.completed == nil {
+		p.completed = map[int]uint64{}
+	}
+	p.completed[c.part] = c.number
 	now := n.clock.ownNow()
 	for _, s := range c.slots {
 		n.ledger.Merge(s, now, allRanks)
 	}
-	v := n.view.Load()
 	n.holdLocked(c.part)
 	n.orphaned[c.part].Store(0)
-	n.receipts[c.part] = receipt{from, v.table, n.clock.age()}
+	n.receipts[c.part] = receipt{from.name, v.table, n.clock.age()}
 	if !v.owns(c.part) {
 		n.kick(n.flush) // and on to who owns it here
 	}

@@ -38,12 +38,19 @@ func TestRefusedHandOver(t *testing.T) {
 
 // startCounted starts nodes, and counts the bytes that each writes to streams it opened.
 func startCounted(t *testing.T, nw *simnet.Network, names ...string) (nodes []*Node, hosts []*simnet.Host, written []*atomic.Int64) {
+	return startTuned(t, nw, func(*Config) {}, names...)
+}
+
+// startTuned is the same with a change to the configuration.
+func startTuned(t *testing.T, nw *simnet.Network, change func(*Config), names ...string) (nodes []*Node, hosts []*simnet.Host, written []*atomic.Int64) {
 	t.Cleanup(func() { time.Sleep(time.Minute) }) // what gossip leaves behind runs out
 	for i, name := range names {
 		addr, sum := fmt.Sprintf("127.1.0.%d", i+1), new(atomic.Int64)
 		host := nw.Host(name, addr)
-		n, err := Start(t.Context(), Config{Name: name, Bind: addr + ":7946", Join: []string{"127.1.0.1:7946"},
-			Network: counted{host, sum}, Logger: slog.New(slog.DiscardHandler)})
+		cfg := Config{Name: name, Bind: addr + ":7946", Join: []string{"127.1.0.1:7946"},
+			Network: counted{host, sum}, Logger: slog.New(slog.DiscardHandler)}
+		change(&cfg)
+		n, err := Start(t.Context(), cfg)
 		require.NoError(t, err)
 		t.Cleanup(n.Close)
 		nodes, hosts, written = append(nodes, n), append(hosts, host), append(written, sum)

@@ -11,7 +11,7 @@ import (
 )
 
 // How a node leaves: it tells all others, stops owning, hands over what it holds, waits
-// until that has arrived, and passes late requests on meanwhile.
+// until that has arrived, and passes late requests on meanwhile, to the last one.
 
 const (
 	leaveMax  = 10 * time.Second       // for a Leave whose context has no deadline
@@ -33,7 +33,11 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer n.Close()
 	ctx, cancel := context.WithTimeout(ctx, leaveMax)
 	defer cancel()
-	n.returnLeases(ctx, func(limiter.Origin, limiter.Algorithm) bool { return true })
+	gives, returned := n.returnLeases(func(limiter.Origin, limiter.Algorithm) bool { return true }), make(chan struct{})
+	go func() { // beside the rest: who does not answer takes its time
+		defer close(returned)
+		n.giveBack(ctx, gives)
+	}()
 	n.kick(n.changed)
 	gossip := make(chan struct{})
 	go func() { // waits for gossip to spread it: tellLeaving is quicker
@@ -41,6 +45,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		n.list.UpdateNode(spreading(ctx)) // that nobody hears it is no reason to stay
 	}()
 	err := n.drain(ctx, false)
+	<-returned
 	if err == nil {
 		select { // late requests are passed on meanwhile, and so is what others still hand over
 		case <-time.After(leaveNews):
@@ -50,7 +55,21 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 	<-gossip
 	n.list.Leave(spreading(ctx))
+	n.passLast(ctx)
 	return err
+}
+
+// passLast waits until those requests are answered that this node is passing on.
+func (n *Node) passLast(ctx context.Context) {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for n.passing.Load() > 0 {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // spreading is how long to wait for gossip to spread something: not past the end of ctx,

@@ -75,6 +75,7 @@ type Node struct {
 	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone; 0: it was not
 	blind      [limiter.Partitions]atomic.Bool  // and this node had no copies
 	unacked    map[int]*ceded
+	cessions   uint64          // how many partitions this node has handed over
 	empty      bool            // this node has left and handed everything over: it takes nothing more
 	unjoined   map[string]bool // addresses whose failure to join is logged
 

@@ -29,6 +29,8 @@ type peer struct {
 	noRelay  atomic.Int64  // age until which it is not asked to reach others for us
 
 	toldLeave atomic.Bool // it knows that this node leaves
+
+	completed map[int]uint64 // its last number for each partition that it handed to us; Node.mu guards it
 }
 
 const probeMax = 250 * time.Millisecond // longest pause between two probes of a peer that is down

@@ -201,9 +201,11 @@ func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err e
 	return false, nil
 }
 
+// maybeSent says whether a peer may have done what it was asked. One that refuses has not.
 func maybeSent(err error) bool {
 	var call *transport.CallError
-	return errors.As(err, &call) && call.Sent
+	var refused transport.RemoteError
+	return errors.As(err, &call) && call.Sent && !errors.As(err, &refused)
 }
 
 // askOthers asks nodes that are neither the holder nor a successor: perhaps just our

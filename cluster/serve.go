@@ -130,7 +130,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		for i := range c.slots {
 			c.slots[i] = c.slots[i].Move(-ahead)
 		}
-		return buf, true, n.completed(&c, from.name)
+		return buf, true, n.completed(&c, from)
 	case kindLease:
 		var c leaseCall
 		if err := c.readRequest(body); err != nil {

@@ -94,20 +94,23 @@ func readShip(body []byte, begin func(fingerprint uint64, now int64) error, f fu
 
 // completeCall hands a partition over, with the last slots that changed.
 type completeCall struct {
-	part  int
-	now   int64 // cluster time at the sender
-	slots []limiter.Slot
+	part   int
+	now    int64 // cluster time at the sender
+	slots  []limiter.Slot
+	number uint64 // the sender's later ones have larger numbers; a repeated one keeps its own
 }
 
+const completeFields = 4
+
 func (c *completeCall) AppendRequest(b []byte) []byte {
-	b = transport.AppendArrayLen(b, 3)
+	b = transport.AppendArrayLen(b, completeFields)
 	b = transport.AppendUint(b, uint64(c.part))
 	b = transport.AppendInt(b, c.now)
 	b = transport.AppendArrayLen(b, len(c.slots))
 	for i := range c.slots {
 		b = appendSlot(b, &c.slots[i])
 	}
-	return b
+	return transport.AppendUint(b, c.number)
 }
 
 func (c *completeCall) ReadAnswer([]byte) error { return nil }
@@ -127,5 +130,6 @@ func (c *completeCall) readRequest(body []byte) error {
 		}
 		c.slots = append(c.slots, s)
 	}
-	return finish(&r, n, 3)
+	c.number = r.Uint()
+	return finish(&r, n, completeFields)
 }

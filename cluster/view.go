@@ -235,7 +235,7 @@ func (n *Node) moveTo(v *view) {
 		}
 	}
 	if len(gone) > 0 { // what it leased to this node is for who owns it now; a token bucket takes back only its own
-		n.returnLeases(n.ctx, func(from limiter.Origin, a limiter.Algorithm) bool {
+		n.returnLeases(func(from limiter.Origin, a limiter.Algorithm) bool {
 			return a != limiter.TokenBucket && slices.Contains(gone, from)
 		})
 	}

@@ -28,7 +28,7 @@ var (
 		Version: 70000, Expires: 1_700_000_060, Fill: 254}
 	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}}}
 	aClaim    = claimCall{parts: []int{0, 1020}, names: []string{"", "node1"}}
-	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}}
+	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}, number: 300}
 	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
 	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, left: 20, lost: true}
 	aRoster   = []entry{{name: "node0"}, {name: "node1", addr: "127.0.0.1:7946", origin: 9, state: stateMissing, gone: time.Minute}}
