@@ -54,9 +54,18 @@ func (n *Node) Leave(ctx context.Context) error {
 		err = n.drain(ctx, true)
 	}
 	<-gossip
-	n.list.Leave(spreading(ctx))
+	n.leaveGossip(spreading(ctx))
 	n.passLast(ctx)
 	return err
+}
+
+// leaveGossip says goodbye, unless somebody closed the node meanwhile.
+func (n *Node) leaveGossip(most time.Duration) {
+	n.listGate <- struct{}{}
+	defer func() { <-n.listGate }()
+	if !n.closed.Load() { // memberlist panics when it has been shut down
+		n.list.Leave(most)
+	}
 }
 
 // passLast waits until those requests are answered that this node is passing on.

@@ -141,3 +141,18 @@ func TestRepeatedComplete(t *testing.T) {
 		}
 	})
 }
+
+// A node that is closed while it leaves, as by a second signal, ends.
+func TestCloseWhileLeaving(t *testing.T) {
+	for after := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: time.Millisecond}), "a", "b")
+			time.Sleep(time.Second)
+			left := make(chan error, 1)
+			go func() { left <- nodes[1].Leave(t.Context()) }()
+			time.Sleep(time.Duration(after) * 17 * time.Millisecond)
+			nodes[1].Close()
+			<-left
+		})
+	}
+}

@@ -46,21 +46,22 @@ type Node struct {
 	// informed is the last table by which all others have sent what is due to this node.
 	informed atomic.Pointer[ring.Table]
 
-	changed chan struct{} // the members changed
-	flush   chan struct{} // there is something to hand over or to ship
-	steps   chan struct{} // the clock must step
-	claims  chan asking
-	meet    chan string   // addresses of nodes that see other members than we do
-	started chan struct{} // closed when the node is a member and has its first view
-	settled atomic.Bool   // the same, for those who do not wait
-	whole   atomic.Bool   // it decides, or has once decided, for all that it owns
-	leaving atomic.Bool
-	closed  atomic.Bool
-	ticked  atomic.Int64 // age at which the loop last ran
-	resting atomic.Int32 // what the loop does: see pace
-	passing atomic.Int64 // requests being passed on
-	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
-	follows bool         // another node has told it, at the start
+	listGate chan struct{} // its place is for who ends list
+	changed  chan struct{} // the members changed
+	flush    chan struct{} // there is something to hand over or to ship
+	steps    chan struct{} // the clock must step
+	claims   chan asking
+	meet     chan string   // addresses of nodes that see other members than we do
+	started  chan struct{} // closed when the node is a member and has its first view
+	settled  atomic.Bool   // the same, for those who do not wait
+	whole    atomic.Bool   // it decides, or has once decided, for all that it owns
+	leaving  atomic.Bool
+	closed   atomic.Bool
+	ticked   atomic.Int64 // age at which the loop last ran
+	resting  atomic.Int32 // what the loop does: see pace
+	passing  atomic.Int64 // requests being passed on
+	timed    atomic.Bool  // cluster time is known, or there is nobody who knows it
+	follows  bool         // another node has told it, at the start
 
 	remeasure atomic.Bool  // some clock jumped: ask all peers how long they have lived
 	syncTurn  int          // the loop's; which peer is asked in turn
@@ -104,7 +105,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Logger,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
-		claims: make(chan asking, claimQueue), started: make(chan struct{}),
+		claims: make(chan asking, claimQueue), listGate: make(chan struct{}, 1), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
 	n.near, n.leases.out = newNear(), map[limiter.ID]*leased{}
 	n.calls.New = func() any { return new(takeCall) }
@@ -190,7 +191,9 @@ func (n *Node) Close() {
 		n.wgMu.Unlock()
 		n.cancel()
 		if n.list != nil {
+			n.listGate <- struct{}{} // a Leave says goodbye first
 			n.list.Shutdown()
+			<-n.listGate
 		}
 		if n.port != nil {
 			n.port.Shutdown()
