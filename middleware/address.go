@@ -1,9 +1,13 @@
 package middleware
 
 import (
-	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"net/textproto"
+	"strings"
+
+	"github.com/weir-go/weir/middleware/internal/clientip"
 )
 
 // Source is the header in which trusted proxies tell the client's address.
@@ -18,125 +22,91 @@ const (
 
 // Address says whose address a request counts as. The zero value is the socket's peer.
 //
-// A forwarded address counts only if Trusted or Hops (one of the two) says how far the
-// chain of proxies can be believed. Only one header is ever read: a proxy that keeps
-// up one of them passes the other through as the client wrote it.
+// A forwarded address counts only if Trusted, TrustUnix or Hops says how far the chain of
+// proxies can be believed. Only one header is ever read: a proxy that keeps up one of
+// them passes the others through as the client wrote them.
 //
-// The list is walked from the right, because each proxy appends what it saw: only
-// its right end was written by a proxy of yours. Whatever cannot be read there
-// (missing, malformed, "unknown", obfuscated, an endless list) makes the request count
-// as the socket's peer: never as what a client made up, and never as nobody.
+// A list is read from the right, because each proxy appends what it saw: only its right
+// end was written by a proxy of yours. However long a client made the rest, it is not
+// looked at. A request without the header counts as the peer, for then the proxy itself
+// asks, such as for its health checks. What is there but cannot be read (malformed,
+// "unknown", obfuscated, an endless chain, fewer addresses than Hops) counts on one budget
+// of its own, the subject "unreadable": never as what a client made up, never as nobody,
+// and never as the proxy.
+//
+// An IPv6 address that stands for an IPv4 address counts as that one: behind NAT64
+// (64:ff9b::/96), SIIT (::ffff:0:0:0/96), 6to4, Teredo and the Translators all clients
+// would otherwise be one.
 type Address struct {
-	// Source is the header to read.
+	// Source is the list to read.
 	Source Source
+	// Header, if set, is read in the place of Source: a header with one address, which
+	// the proxy sets and does not append to, such as "CF-Connecting-IP", "X-Real-IP" or
+	// "Fly-Client-IP". It needs Trusted or TrustUnix. Check that the proxy replaces what
+	// clients send under that name.
+	Header string
 	// Trusted are the networks of your proxies. The peer must be in one of them; the
 	// client is the rightmost address that is not. If all are, the peer counts.
 	Trusted []netip.Prefix
+	// TrustUnix believes peers on a Unix socket, which have no address. Then the file's
+	// permissions say who can be such a peer.
+	TrustUnix bool
 	// Hops is the number of your proxies in front: with 1, the client is what the peer
 	// appended; with 2, what the proxy before it did. It is for proxies without fixed
-	// addresses, and only safe if nobody can reach this server past them.
+	// addresses, excludes Trusted, and is only safe if nobody can reach this server past
+	// them.
 	Hops int
 	// IPv6Prefix is the length of the prefix by which IPv6 addresses count, 1 to 128;
 	// 0 means 64, the least that one subscriber gets. IPv4 addresses count one by one.
 	IPv6Prefix int
+	// Translators are the networks of your own translators from IPv4 to IPv6, of 32, 40,
+	// 48, 56, 64 or 96 bits (RFC 6052).
+	Translators []netip.Prefix
+}
+
+// Subject is the subject by which [ClientIP] counts a client with that address, for
+// [BudgetKey]. It is "" if the Address or addr is not valid.
+func (a Address) Subject(addr netip.Addr) string {
+	f, err := a.finder()
+	if err != nil || !addr.IsValid() {
+		return ""
+	}
+	return string(f.AppendAddr(nil, addr))
+}
+
+// finder checks the Address.
+func (a Address) finder() (*clientip.Finder, error) {
+	if a.Header != "" && !isToken(a.Header) {
+		return nil, fieldError("header", a.Header, "is not a header name")
+	}
+	f, err := clientip.New(clientip.Config{
+		Source: clientip.Source(a.Source), Header: textproto.CanonicalMIMEHeaderKey(a.Header),
+		Trusted: a.Trusted, TrustUnix: a.TrustUnix, Hops: a.Hops,
+		IPv6Prefix: a.IPv6Prefix, Translators: a.Translators,
+	})
+	if e, ok := err.(*clientip.Error); ok {
+		return nil, fieldError(e.Field, e.Value, e.Reason)
+	}
+	return f, err
 }
 
 // bind checks the Address and returns it as a key.
 func (a Address) bind() (appendSubject, error) {
-	bits := a.IPv6Prefix
-	if bits == 0 {
-		bits = 64
+	f, err := a.finder()
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case bits < 1 || bits > 128:
-		return nil, fieldError("ipv6Prefix", a.IPv6Prefix, "is not within 1 to 128")
-	case a.Hops < 0 || a.Hops > hopsMax:
-		return nil, fieldError("hops", a.Hops, fmt.Sprintf("is not within 0 to %d", hopsMax))
-	case a.Hops > 0 && len(a.Trusted) > 0:
-		return nil, fieldError("hops", a.Hops, "excludes trusted networks: use one of the two")
-	case a.Source > Forwarded:
-		return nil, fieldError("source", a.Source, "is unknown")
-	}
-	trusted := make([]netip.Prefix, 0, len(a.Trusted))
-	for i, p := range a.Trusted {
-		plain, ok := unmapPrefix(p)
-		if !ok {
-			return nil, fieldError(fmt.Sprintf("trusted[%d]", i), p, "is not a network")
-		}
-		trusted = append(trusted, plain)
-	}
-	walk := walker{source: a.Source, trusted: trusted, hops: a.Hops}
+	trustUnix := a.TrustUnix
 	return func(b []byte, r *http.Request) ([]byte, bool) {
-		addr, ok := walk.client(r)
-		if !ok {
-			return b, false
-		}
-		if addr.Is4() || bits == 128 {
-			return addr.AppendTo(b), true
-		}
-		network, _ := addr.Prefix(bits) // bits were checked above
-		return network.AppendTo(b), true
+		return f.Append(b, r.RemoteAddr, trustUnix && onUnixSocket(r), r.Header)
 	}, nil
 }
 
-// unmapPrefix turns a network of IPv4-mapped addresses into the IPv4 network.
-func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
-	if !p.IsValid() {
-		return p, false
+// onUnixSocket reports whether a request came over a Unix socket: as the server knows of
+// its listener, or as the peer's address shows.
+func onUnixSocket(r *http.Request) bool {
+	if l, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return l.Network() == "unix"
 	}
-	if !p.Addr().Is4In6() {
-		return p.Masked(), true
-	}
-	if p.Bits() < 96 {
-		return p, false
-	}
-	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Masked(), true
-}
-
-// walker finds the client's address.
-type walker struct {
-	source  Source
-	trusted []netip.Prefix
-	hops    int
-}
-
-// client returns the address that a request counts as, and false if there is none,
-// as on a Unix socket.
-func (w *walker) client(r *http.Request) (netip.Addr, bool) {
-	peer, ok := parseAddr(r.RemoteAddr)
-	switch {
-	case w.hops > 0:
-		// The peer is believed by assumption, even without an address.
-	case len(w.trusted) == 0 || !ok || !w.trusts(peer):
-		return peer, ok
-	}
-	if c, found := w.forwarded(r); found {
-		return c, true
-	}
-	return peer, ok
-}
-
-// forwarded walks the forwarded addresses from the right.
-func (w *walker) forwarded(r *http.Request) (netip.Addr, bool) {
-	chain := newChain(r, w.source)
-	for hop := 1; hop <= hopsMax; hop++ {
-		a, ok := chain.previous()
-		if !ok {
-			break
-		}
-		if w.hops > 0 && hop == w.hops || w.hops == 0 && !w.trusts(a) {
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
-}
-
-// trusts reports whether a is one of the trusted proxies.
-func (w *walker) trusts(a netip.Addr) bool {
-	for _, p := range w.trusted {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return strings.HasPrefix(r.RemoteAddr, "@") || strings.HasPrefix(r.RemoteAddr, "/")
 }

@@ -52,9 +52,10 @@ func hostileAddresses() []hostile {
 			kind: "socket peer", key: middleware.PeerIP(),
 			same: []func(*http.Request){
 				from("192.0.2.1:1"), from("192.0.2.1:65535"), from("[::ffff:192.0.2.1]:1"), from("[::FFFF:C000:0201]:1"),
-				from("[0:0:0:0:0:ffff:c000:201]:1"), proxyless("203.0.113.9"),
+				from("[0:0:0:0:0:ffff:c000:201]:1"), proxyless("203.0.113.9"), from("[64:ff9b::c000:201]:1"), from("[::ffff:0:c000:201]:1"),
+				from("[64:FF9B::192.0.2.1]:80"), from("[2002:c000:201:7::1]:1"), // translated: behind it is this one
 			},
-			apart:  []func(*http.Request){from("192.0.2.2:1"), from("[::192.0.2.1]:1"), from("[64:ff9b::c000:201]:1"), from("[2001:db8::1]:1")},
+			apart:  []func(*http.Request){from("192.0.2.2:1"), from("[::192.0.2.1]:1"), from("[64:ff9b:1::c000:201]:1"), from("[64:ff9b::c000:203]:1"), from("[2001:db8::1]:1")},
 			absent: []func(*http.Request){from("@"), from(""), from("192.0.2.1" + strings.Repeat("1", 5000)), from("[fe80::1%]:1")},
 		},
 		{
@@ -80,17 +81,17 @@ func hostileAddresses() []hostile {
 			},
 			apart: []func(*http.Request){
 				from("198.51.100.7:1"), proxied("X-Forwarded-For", "203.0.113.10"),
-				// All of these fail closed to the proxy itself, so one stands for them.
-				proxied("X-Forwarded-For", "203.0.113.9, unknown"),
+				// All that is unreadable is on one budget, and not on the proxy's.
+				proxied("X-Forwarded-For", "203.0.113.9, unknown"), from("10.0.0.1:1"), from("10.0.0.2:1"),
 			},
 		},
 		{
 			kind: "Forwarded", key: trusted(middleware.Forwarded),
 			same: []func(*http.Request){
 				proxied("Forwarded", "for=203.0.113.9"), proxied("Forwarded", `for=1.1.1.1, FOR="203.0.113.9:80";by=x`),
-				proxied("Forwarded", `for="1.1.1.1`, `for="[::ffff:203.0.113.9]"`),
+				proxied("Forwarded", `for="1.1.1.1`, `for="[::ffff:203.0.113.9]"`), proxied("Forwarded", `for="1.1.1.1, for=203.0.113.9`),
 			},
-			apart: []func(*http.Request){from("198.51.100.7:1"), proxied("Forwarded", `for="1.1.1.1, for=203.0.113.9`)},
+			apart: []func(*http.Request){from("198.51.100.7:1"), proxied("Forwarded", `for=203.0.113.9;for=203.0.113.9`), from("10.0.0.1:1")},
 		},
 	}
 }

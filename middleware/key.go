@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"unsafe"
 
@@ -90,9 +89,8 @@ func Join(keys ...Key) Key {
 				}
 				// Each part is preceded by its length: without it ("a", "bc") and
 				// ("ab", "c") would be one subject, and a client could pick another's.
-				var digits [20]byte
-				n := strconv.AppendInt(digits[:0], int64(len(b)-from), 10)
-				b = slices.Insert(b, from, append(n, ':')...)
+				var digits [21]byte
+				b = slices.Insert(b, from, appendLength(digits[:0], len(b)-from)...)
 			}
 			return b, true
 		}, nil
@@ -111,9 +109,8 @@ func FirstOf(keys ...Key) Key {
 		return func(b []byte, r *http.Request) ([]byte, bool) {
 			from := len(b)
 			for i, part := range parts {
-				b = strconv.AppendInt(b[:from], int64(i), 10)
 				var ok bool
-				if b, ok = part(append(b, ':'), r); ok {
+				if b, ok = part(appendLength(b[:from], i), r); ok {
 					return b, true
 				}
 			}

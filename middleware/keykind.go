@@ -12,7 +12,7 @@ import (
 )
 
 // ClientIP is the client's address as the policy's [Address] finds it: the socket's peer,
-// unless proxies are trusted. IPv6 counts by prefix.
+// unless proxies are trusted. IPv6 counts by prefix, unless it stands for IPv4.
 func ClientIP() Key {
 	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
 		return bd.policy.Address.bind()

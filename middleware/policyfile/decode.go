@@ -67,9 +67,7 @@ func (d *decoder) dialects(m *mapping) middleware.Dialect {
 	return sum
 }
 
-// address reads whose address counts, for the whole policy or for one key. A single
-// address stands for the network of just that one: most chains have one proxy. A zone is
-// a name that only one host knows, so an address with one is refused.
+// address reads whose address counts, for the whole policy or for one key.
 func (d *decoder) address(path string, n *yaml.Node) middleware.Address {
 	m := d.mapping(path, n)
 	a := middleware.Address{
@@ -77,24 +75,49 @@ func (d *decoder) address(path string, n *yaml.Node) middleware.Address {
 			"x-forwarded-for": middleware.XForwardedFor,
 			"forwarded":       middleware.Forwarded,
 		}),
+		Header:     m.text("header"),
 		Hops:       int(m.number("hops")),
 		IPv6Prefix: int(m.number("ipv6Prefix")),
 	}
+	if a.Header != "" && m.get("source") != nil {
+		d.fail(m.at("header"), m.get("header"), "excludes source: use one of the two")
+	}
+	if n := m.get("header"); n != nil && a.Header == "" {
+		d.fail(m.at("header"), n, "is not a header name")
+	}
 	for i, n := range m.list("trusted") {
 		at := fmt.Sprintf("%s.trusted[%d]", path, i)
+		if d.text(at, n) == "unix" {
+			a.TrustUnix = true
+			continue
+		}
+		// The check of the policy counts without unix.
+		checked := fmt.Sprintf("%s.trusted[%d]", path, len(a.Trusted))
+		d.lines[checked], d.written[checked] = line(n), at
+		a.Trusted = append(a.Trusted, d.network(at, n, "is not a network such as 10.0.0.0/8, an address, or unix"))
+	}
+	for i, n := range m.list("translators") {
+		at := fmt.Sprintf("%s.translators[%d]", path, i)
 		d.lines[at] = line(n)
-		text := d.text(at, n)
-		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); e == nil && a.Zone() == "" {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil // one proxy
-		}
-		if err != nil {
-			d.fail(at, n, "is neither a network such as 10.0.0.0/8 nor an address")
-		}
-		a.Trusted = append(a.Trusted, p)
+		a.Translators = append(a.Translators, d.network(at, n, "is not a network such as 2001:db8:64::/96"))
 	}
 	m.done()
 	return a
+}
+
+// network is a network, or a single address, which stands for the network of just that one:
+// most chains have one proxy. A zone is a name that only one host knows, so an address
+// with one is refused.
+func (d *decoder) network(path string, n *yaml.Node, reason string) netip.Prefix {
+	text := d.text(path, n)
+	p, err := netip.ParsePrefix(text)
+	if a, e := netip.ParseAddr(text); e == nil && a.Zone() == "" {
+		p, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if err != nil {
+		d.fail(path, n, reason)
+	}
+	return p
 }
 
 // route reads one route. Several patterns keep their lines, so that an error in one of

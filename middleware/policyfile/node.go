@@ -13,7 +13,8 @@ import (
 // so that the code that reads fields need not look after each of them.
 type decoder struct {
 	options Options
-	lines   map[string]int // line by path, for errors found later
+	lines   map[string]int    // line by path, for errors found later
+	written map[string]string // path in the file by path in the policy, where they differ
 	err     error
 }
 

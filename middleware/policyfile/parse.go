@@ -1,6 +1,7 @@
 package policyfile
 
 import (
+	"cmp"
 	_ "embed" // for the reference policy and the schema
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func Parse(text []byte, o Options) (middleware.Policy, error) {
 	if err != nil {
 		return middleware.Policy{}, err
 	}
-	d := &decoder{options: o, lines: map[string]int{}}
+	d := &decoder{options: o, lines: map[string]int{}, written: map[string]string{}}
 	p := d.policy(root)
 	if d.err != nil {
 		return middleware.Policy{}, d.err
@@ -139,5 +140,5 @@ func (d *decoder) locate(err error) error {
 	for d.lines[path] == 0 && path != "" {
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
-	return &Error{Line: d.lines[path], Field: p.Path, Value: p.Value, Reason: p.Reason}
+	return &Error{Line: d.lines[path], Field: cmp.Or(d.written[p.Path], p.Path), Value: p.Value, Reason: p.Reason}
 }

@@ -54,11 +54,12 @@ routes:
       - {name: agent, quota: 5, window: 1s, key: {path: id}, count: failures, cost: {custom: size}}
       - {name: session, quota: 5, window: 1s, key: {cookie: sid}, count: all}
       - {name: edge, quota: 5, window: 1s, key: {client-ip: {hops: 2, ipv6Prefix: 48}}}
+      - {name: cdn, quota: 5, window: 1s, key: {client-ip: {header: CF-Connecting-IP, trusted: [192.0.2.0/24]}}}
       - {name: region, quota: 5, window: 1s, key: {custom: region}, absent: shared, outage: local}
       - {name: api-key, quota: 5, window: 1s, key: {header: X-Api-Key}, absent: skip}
   - pattern: GET /.well-known/jwks.json
     exempt: true
-address: {source: forwarded, trusted: [10.0.0.0/8, "2001:db8::1"], ipv6Prefix: 56}
+address: {source: forwarded, trusted: [unix, 10.0.0.0/8, "2001:db8::1"], ipv6Prefix: 56, translators: ["2001:db8:64::/96"]}
 headers: [x-ratelimit-seconds, ietf]
 exposeHeaders: true
 hideDegraded: true
@@ -110,17 +111,18 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, int64(7), agents.Rules[0].CostOf(&http.Request{ContentLength: 7}))
 	assert.Nil(t, agents.Rules[1].Count)
 	assert.Equal(t, "client-ip", agents.Rules[2].Key.String())
-	assert.Equal(t, "header X-Region", agents.Rules[3].Key.String())
+	assert.Equal(t, "header X-Region", agents.Rules[4].Key.String())
 	assert.Equal(t, middleware.Exempt("GET /.well-known/jwks.json").Patterns, p.Routes[2].Patterns)
 	assert.True(t, p.Routes[2].Exempt)
 	assert.Equal(t, middleware.Address{
-		Source: middleware.Forwarded, IPv6Prefix: 56,
-		Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
+		Source: middleware.Forwarded, IPv6Prefix: 56, TrustUnix: true,
+		Translators: []netip.Prefix{netip.MustParsePrefix("2001:db8:64::/96")},
+		Trusted:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 	}, p.Address)
 	assert.Equal(t, middleware.XRateLimitSeconds|middleware.IETF, p.Dialects)
 	assert.True(t, p.ExposeHeaders && p.HideDegraded && p.KeepHeaders && p.EchoRequestID && p.Problem && p.Shadow)
 	assert.NotNil(t, p.Claims)
-	assert.Equal(t, middleware.AbsentSkip, agents.Rules[4].Absent)
+	assert.Equal(t, middleware.AbsentSkip, agents.Rules[5].Absent)
 	assert.Equal(t, []string{"OPTIONS", "TRACE"}, p.SkipMethods)
 	assert.Equal(t, "public API", p.Namespace)
 }

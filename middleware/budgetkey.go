@@ -1,0 +1,65 @@
+package middleware
+
+import (
+	"crypto/sha256"
+	"strconv"
+)
+
+// BudgetKey is the key of a subject's budget under a rule, by which a program asks the
+// limiter itself: to look at a budget (Take with a cost of 0), to give something back, or
+// to take for work that no request stands for.
+//
+// The parts are the subject as the rule's [Key] finds it. Without a part it is the budget
+// of [Shared], which is also that of the requests without a key ([AbsentShared]). One part
+// is the subject of a simple key: the value of a header, a cookie, a claim or a path, or
+// what a [Func] returns. Several are those of a [Join], in its order. Where a part is not
+// the plain value, there is a function for it:
+//
+//	[Bearer]    BudgetKey("token", BearerSubject(token))
+//	[ClientIP]  BudgetKey("default", policy.Address.Subject(addr))
+//	[FirstOf]   BudgetKey("default", FirstOfSubject(1, policy.Address.Subject(addr)))
+//	[Join] of a single key or within another key: JoinSubject(parts...)
+//
+// The key is that of a policy without a Namespace; [Policy.BudgetKey] knows it.
+func BudgetKey(rule string, parts ...string) string {
+	return Policy{}.BudgetKey(rule, parts...)
+}
+
+// BudgetKey is [BudgetKey] in the policy's Namespace.
+func (p Policy) BudgetKey(rule string, parts ...string) string {
+	subject := ""
+	switch len(parts) {
+	case 0:
+	case 1:
+		subject = parts[0]
+	default:
+		subject = JoinSubject(parts...)
+	}
+	return string(appendKey(nil, p.Namespace, rule, []byte(subject)))
+}
+
+// JoinSubject is the subject of a [Join] whose keys find these.
+func JoinSubject(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = append(appendLength(b, len(part)), part...)
+	}
+	return string(b)
+}
+
+// FirstOfSubject is the subject of a [FirstOf] whose key of that index, from 0, is the first
+// that is there, and finds this.
+func FirstOfSubject(index int, subject string) string {
+	return string(append(appendLength(nil, index), subject...))
+}
+
+// BearerSubject is the subject of a request with that token, by [Bearer].
+func BearerSubject(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return string(sum[:])
+}
+
+// appendLength appends what precedes a part of a subject: a number and a colon.
+func appendLength(b []byte, n int) []byte {
+	return append(strconv.AppendInt(b, int64(n), 10), ':')
+}
