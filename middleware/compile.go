@@ -69,13 +69,17 @@ func compile(p Policy) (*compiled, error) {
 		return nil, err
 	}
 	c.memo.seed = maphash.MakeSeed()
-	c.table = *newTable(byDefault)
+	c.table = *newTable(byDefault, p.Route)
+	unknown := p.checkKnown()
 	for i := range p.Routes {
-		if err := c.addRoute(&p, i); err != nil {
+		if err := c.addRoute(&p, i, unknown); err != nil {
 			return nil, err
 		}
 	}
 	c.table.seal()
+	if err := c.checkReached(&p); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -164,8 +168,32 @@ func checkNames(p Policy) error {
 	return nil
 }
 
+// checkReached refuses patterns that no request finds.
+func (c *compiled) checkReached(p *Policy) error {
+	for i, r := range p.Routes {
+		for k, pattern := range r.Patterns {
+			if rt := c.table.routes[foldPattern(pattern)]; !c.table.reached(rt) {
+				reason := "is never found: write it as the path that a client sends"
+				if r.Exempt {
+					reason = "is never found: what is exempt must have one spelling, without escapes that say the same otherwise"
+				}
+				return fieldError(patternPath(i, k, len(r.Patterns)), pattern, reason)
+			}
+		}
+	}
+	return nil
+}
+
+// patternPath leads to a pattern, in the words of the policy file.
+func patternPath(route, k, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("routes[%d].pattern[%d]", route, k)
+	}
+	return fmt.Sprintf("routes[%d].pattern", route)
+}
+
 // addRoute checks one route and adds its patterns to the table.
-func (c *compiled) addRoute(p *Policy, i int) error {
+func (c *compiled) addRoute(p *Policy, i int, unknown func(string) string) error {
 	r, path := p.Routes[i], fmt.Sprintf("routes[%d]", i)
 	switch {
 	case len(r.Patterns) == 0:
@@ -176,22 +204,19 @@ func (c *compiled) addRoute(p *Policy, i int) error {
 		return &PolicyError{Path: path + ".rules", Reason: "is missing: a route without rules must be exempt"}
 	}
 	for k, pattern := range r.Patterns {
-		field := "pattern"
-		if len(r.Patterns) > 1 {
-			field = fmt.Sprintf("pattern[%d]", k)
-		}
-		rt := &route{pattern: pattern}
+		at := patternPath(i, k, len(r.Patterns))
+		rt := &route{pattern: pattern, exempt: true}
 		if !r.Exempt {
 			var err error
 			if rt, err = compileRoute(p, pattern, path+".rules", r.Rules); err != nil {
 				return err
 			}
 		}
-		if err := c.table.add(rt, path+"."+field); err != nil {
+		if err := c.table.add(rt, at); err != nil {
 			return err
 		}
-		if p.Mux != nil && !isKnown(p.Mux, pattern) {
-			return fieldError(path+"."+field, pattern, "is unknown: the mux has no handler for it")
+		if reason := unknown(pattern); reason != "" {
+			return fieldError(at, pattern, reason)
 		}
 	}
 	return nil

@@ -99,7 +99,7 @@ func (m *Middleware) report(x *exchange, c *call) {
 		return
 	}
 	e := Event{
-		Context: x.request.Context(), Method: x.request.Method, Pattern: x.route.pattern,
+		Context: x.request.Context(), Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
 		Decision: c.decision, Verdict: c.verdict, Err: c.err,
 	}

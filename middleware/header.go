@@ -97,7 +97,7 @@ func setIETF(h http.Header, calls []call) {
 	var policy, state []byte
 	for i := range calls {
 		c := &calls[i]
-		if c.rule.shadow {
+		if !c.shows() {
 			continue
 		}
 		policy = appendItem(policy, c.budget.ietfPolicy)
@@ -129,11 +129,17 @@ func tightest(calls []call) *call {
 	var best *call
 	for i := range calls {
 		c := &calls[i]
-		if !c.rule.shadow && (best == nil || c.tighter(best)) {
+		if c.shows() && (best == nil || c.tighter(best)) {
 			best = c
 		}
 	}
 	return best
+}
+
+// shows reports whether the client is told of a rule: it counts, and it is of the route
+// that the request is of as far as can be known, or refuses.
+func (c *call) shows() bool {
+	return !c.rule.shadow && (!c.rule.aside || c.verdict.refuses())
 }
 
 // tighter reports whether c rather than d is to be shown.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"net/url"
-	"path"
 	"strings"
 )
 
@@ -115,69 +113,32 @@ func Claim(name string) Key {
 func Subject() Key { return Claim("sub") }
 
 // PathValue is the part of the path that matched the wildcard {name} of the route's
-// pattern, unescaped. It works before any mux has seen the request.
+// pattern, unescaped. It works before any mux has seen the request, and finds the same
+// value in every spelling of the path that the route is found by.
 func PathValue(name string) Key {
 	return Key{name: "path " + name, bind: func(bd binding) (appendSubject, error) {
-		index, rest, ok := wildcard(bd.pattern, name)
-		if !ok {
+		s := shapeOf(bd.pattern)
+		if !s.has(name) {
 			return nil, fmt.Errorf("pattern %q has no wildcard {%s}", bd.pattern, name)
 		}
+		most := len(s.segments) + 1
+		if name == s.rest {
+			most += restMost
+		}
 		return func(b []byte, r *http.Request) ([]byte, bool) {
-			v := segment(muxPath(r), index, rest)
+			var v string
+			eachReading(r, most, func(rd reading) bool {
+				v, _ = s.value(rd, name)
+				return v == ""
+			})
 			return append(b, v...), v != ""
 		}, nil
 	}}
 }
 
-// wildcard finds the position of {name} or {name...} among a pattern's path segments.
-func wildcard(pattern, name string) (index int, rest, ok bool) {
-	slash := strings.IndexByte(pattern, '/')
-	if slash < 0 || name == "" {
-		return 0, false, false
-	}
-	for i, s := range strings.Split(pattern[slash+1:], "/") {
-		switch s {
-		case "{" + name + "}":
-			return i, false, true
-		case "{" + name + "...}":
-			return i, true, true
-		}
-	}
-	return 0, false, false
-}
-
-// muxPath is the path that http.ServeMux matches: escaped, and cleaned unless the
-// method is CONNECT.
-func muxPath(r *http.Request) string {
-	p := r.URL.EscapedPath()
-	if r.Method == http.MethodConnect {
-		return p
-	}
-	clean := path.Clean("/" + p)
-	if strings.HasSuffix(p, "/") && clean != "/" {
-		clean += "/"
-	}
-	return clean
-}
-
-// segment is the unescaped segment of that index, or with rest all from there on.
-// It is unescaped after the split, as the mux does: "%2F" does not end a segment.
-func segment(p string, index int, rest bool) string {
-	p = strings.TrimPrefix(p, "/")
-	for ; index > 0; index-- {
-		var found bool
-		if _, p, found = strings.Cut(p, "/"); !found {
-			return ""
-		}
-	}
-	if !rest {
-		p, _, _ = strings.Cut(p, "/")
-	}
-	if v, err := url.PathUnescape(p); err == nil {
-		return v
-	}
-	return p
-}
+// restMost is how many segments the value of a wildcard for the rest of a path has at most;
+// a path of more is a client's mischief, and shares the budget of those that begin alike.
+const restMost = 256
 
 // isToken reports whether s is a token of RFC 9110.
 func isToken(s string) bool {

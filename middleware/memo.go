@@ -10,7 +10,7 @@ import (
 const (
 	// memoSlots is how many paths a memo remembers, a power of two.
 	memoSlots = 256
-	// memoMax is the longest path and host it remembers, so that 256 of them stay small.
+	// memoMax is how long method, host and path may be together that it remembers, so that 256 of them stay small.
 	memoMax = 256
 )
 
@@ -32,7 +32,7 @@ type memoized struct {
 // find returns the route of r, from memory or from the table.
 func (m *memo) find(t *table, r *http.Request) *route {
 	path := r.URL.Path
-	if r.Method == http.MethodConnect || r.URL.RawPath != "" || len(path) > memoMax || len(r.Host) > memoMax {
+	if t.chosen != nil || r.Method == http.MethodConnect || r.URL.RawPath != "" || len(path)+len(r.Host)+len(r.Method) > memoMax {
 		return t.find(r) // other parts of the request matter, or it is too long
 	}
 	slot := &m.slots[maphash.String(m.seed, path)%memoSlots]

@@ -78,6 +78,15 @@ type Policy struct {
 	// to that mux can match is then refused as unknown, so that a misspelt route
 	// cannot stay unlimited.
 	Mux *http.ServeMux
+	// Known is the same for any other router: it reports whether some request that
+	// matches the pattern is one that the router has a handler for. See [KnownAmong].
+	Known func(pattern string) bool
+	// Route, if set, tells which pattern the router behind has chosen for a request, in
+	// its own syntax ("/v1/users/:id") or that of http.ServeMux, with or without method
+	// and host: then that counts, or a pattern of the policy that is a part of it, and no
+	// other spelling of the path. "" means that it has chosen none. It is for a
+	// middleware that runs inside of the router, where the choice is known.
+	Route func(r *http.Request) string
 	// Now is the wall clock that X-RateLimit-Reset is printed by; nil means time.Now.
 	// No decision depends on it.
 	Now func() time.Time
@@ -88,6 +97,12 @@ type Route struct {
 	// Patterns are those of [http.ServeMux], such as "POST /v1/token" or
 	// "example.com/v1/agents/{id}"; of several that match, the most specific wins. The
 	// patterns of one route share its budgets.
+	//
+	// A limited route is also found by every other spelling by which some router may
+	// lead to it: host in another case, with a port or a final dot, escapes, doubled
+	// slashes, dot segments, a final slash. Where spellings lead to several limited
+	// routes, all of them count. An exempt route is found only by requests that are
+	// exempt however they are read.
 	Patterns []string
 	// Rules replace the default; several are stacked.
 	Rules []Rule

@@ -14,6 +14,8 @@ import (
 // rule is a checked [Rule], bound to a pattern.
 type rule struct {
 	name    string
+	pattern string // that chose it, "" for the default
+	aside   bool   // of a route that the request is perhaps not of: shows only if it refuses
 	budget  *budget
 	plan    appendSubject
 	plans   map[string]*budget
@@ -38,7 +40,7 @@ type budget struct {
 // compileRule checks one rule.
 func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	c := &rule{
-		name: r.Name, absent: r.Absent, cost: r.Cost, costOf: r.CostOf,
+		name: r.Name, pattern: pattern, absent: r.Absent, cost: r.Cost, costOf: r.CostOf,
 		count: r.Count, shadow: r.Shadow || p.Shadow, outage: r.Outage,
 	}
 	if c.cost == 0 {

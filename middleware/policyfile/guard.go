@@ -41,6 +41,9 @@ type Hooks struct {
 	RevealKeys bool
 	// Mux is the mux behind the middleware: patterns that it does not know are refused.
 	Mux *http.ServeMux
+	// Known is the same for another router, and Route tells which pattern it chose.
+	Known func(pattern string) bool
+	Route func(r *http.Request) string
 	// Now is the wall clock that X-RateLimit-Reset is printed by; nil means time.Now.
 	Now func() time.Time
 }
@@ -49,4 +52,5 @@ type Hooks struct {
 func (h Hooks) set(p *middleware.Policy) {
 	p.Claims, p.Respond, p.RequestID, p.Skip = h.Claims, h.Respond, h.RequestID, h.Skip
 	p.OnDecision, p.RevealKeys, p.Mux, p.Now = h.OnDecision, h.RevealKeys, h.Mux, h.Now
+	p.Known, p.Route = h.Known, h.Route
 }

@@ -57,6 +57,8 @@ func TestEveryFieldHasOneSource(t *testing.T) {
 		OnDecision: func(middleware.Event) {},
 		RevealKeys: true,
 		Mux:        mux,
+		Known:      func(string) bool { return true },
+		Route:      func(*http.Request) string { return "" },
 		Now:        time.Now,
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Hooks]()) {
