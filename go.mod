@@ -2,6 +2,9 @@ module github.com/weir-go/weir
 
 go 1.26.0
 
+// What npm installs has Go files, too.
+ignore ./client/typescript/node_modules
+
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/buraksezer/consistent v1.0.0

@@ -75,7 +75,7 @@ func sources(t *testing.T) map[string][]source {
 		if d.IsDir() {
 			_, mod := os.Stat(filepath.Join(path, "go.mod"))
 			nested := path != root && mod == nil
-			if nested || path != root && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+			if nested || path != root && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules" {
 				return filepath.SkipDir
 			}
 			return nil
