@@ -52,7 +52,7 @@ var allowed = map[string]struct {
 		"it sees everything"},
 	"integration/netnslab": {[]string{"golang.org/x/sys"},
 		"it sets up network namespaces by system calls"},
-	"examples": {[]string{module + "/", "github.com/go-jose/go-jose/v4"},
+	"examples": {[]string{module + "/", "golang.org/x/sys"},
 		"an example may use all of weir"},
 }
 

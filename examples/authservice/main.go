@@ -1,7 +1,7 @@
 // Command authservice is an auth service whose nodes share one budget per client.
 //
 // It reads its flags, starts one or several nodes (package service), prints where they
-// are, and serves until SIGTERM or Ctrl-C; then the nodes leave gracefully. With -try it
+// are, and serves until SIGTERM or Ctrl-C; then the nodes leave without losing a request. With -try it
 // sends itself demonstration traffic instead, prints what was admitted, and exits 0 only
 // if every budget held exactly.
 //
@@ -10,10 +10,12 @@
 //	WEIR_SECRET=… authservice -nodes 1 -name a -bind 10.0.0.1:7946 -http :8080
 //	WEIR_SECRET=… authservice -nodes 1 -name b -bind 10.0.0.2:7946 -http :8080 -join 10.0.0.1:7946
 //
-// With -policy the limits come from a file, and follow it as it changes.
+// With -policy the limits come from a file, and follow it as it changes. README.md shows
+// the API, and what a shared limiter does for it beyond limiting.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,7 +37,7 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
-	// leaveMax is how long a graceful end may take.
+	// leaveMax is how long a graceful end may take, beside the drain.
 	leaveMax = 10 * time.Second
 )
 
@@ -60,21 +62,14 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		level = slog.LevelError // the table is what counts
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	hup := make(chan os.Signal, 1)
-	if opt.policy != "" {
-		// From before the start until after the leave: a SIGHUP that nobody catches would end
-		// the process, and with it a hand-over.
-		signal.Notify(hup, syscall.SIGHUP)
-		defer signal.Stop(hup)
+	limits, stop, err := openLimits(opt, log)
+	if err != nil {
+		fmt.Fprintln(stderr, "authservice:", err)
+		return codeOf(err)
 	}
-	servers, err := start(ctx, opt, log)
-	defer leave(servers, log)
-	if err == nil && opt.policy != "" {
-		var stop func()
-		if stop, err = follow(ctx, opt, servers, hup, log); err == nil {
-			defer stop()
-		}
-	}
+	defer stop() // after the leave
+	servers, err := start(ctx, opt, limits, log)
+	defer leave(servers, opt, log)
 	if err != nil {
 		fmt.Fprintln(stderr, "authservice:", err)
 		return codeOf(err)
@@ -102,42 +97,49 @@ func codeOf(err error) int {
 }
 
 // start starts the nodes, one after the other. After an error it returns those that run.
-func start(ctx context.Context, opt options, log *slog.Logger) (servers []*service.Server, err error) {
-	policy, err := opt.firstPolicy()
-	if err != nil {
+func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (servers []*service.Server, err error) {
+	c := service.Config{Policy: limits.policy(), Issuer: opt.issuer, Origins: opt.origins, Drain: opt.drain,
+		Cluster: cluster.Config{Name: opt.name, Advertise: opt.advertise, Join: opt.join, Secret: opt.secret,
+			Split: opt.split, ExpectedNodes: opt.expected, CallTimeout: opt.timeout, Logger: log}}
+	if c.Keys, err = service.NewKeys(opt.given, opt.signing); err != nil {
 		return nil, err
 	}
-	keys, err := service.NewKeys(opt.secret)
-	if err != nil {
-		return nil, err
+	if len(opt.given) == 0 {
+		c.Agents = service.NewAgents() // no other process belongs to this cluster
+	}
+	if opt.try {
+		c.Drain = 0
+		c.Cluster.CallTimeout = cmp.Or(opt.timeout, tryCallTimeout)
 	}
 	for i := range opt.nodes {
-		c := service.Config{HTTP: following(opt.http, i), Policy: policy, Keys: keys, Cluster: cluster.Config{
-			Name: opt.name, Bind: following(opt.bind, i), Join: opt.join, Secret: opt.secret,
-			Split: opt.split, ExpectedNodes: opt.expected, Logger: log,
-		}}
+		c.HTTP, c.Cluster.Bind = following(opt.http, i), following(opt.bind, i)
 		if opt.nodes > 1 {
 			c.Cluster.Name = fmt.Sprintf("node%d", i+1)
-		}
-		if opt.try {
-			c.Cluster.CallTimeout = tryCallTimeout
-		}
-		if i > 0 {
-			c.Cluster.Join = []string{servers[0].Node().Addr()}
 		}
 		s, err := service.Start(ctx, c)
 		if err != nil {
 			return servers, err
 		}
 		servers = append(servers, s)
+		if err := limits.add(s); err != nil {
+			return servers, err
+		}
+		if i == 0 {
+			c.Cluster.Join = []string{s.Node().Addr()}
+			c.Issuer = cmp.Or(c.Issuer, "http://"+reachable(s.HTTPAddr()))
+		}
 	}
 	return servers, nil
 }
 
 // leave ends the nodes: HTTP of all at once, then one node after the other, since each
 // hands over to those that are left.
-func leave(servers []*service.Server, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveMax)
+func leave(servers []*service.Server, opt options, log *slog.Logger) {
+	if len(servers) == 0 {
+		return
+	}
+	log.Info("leaving", "drain", opt.drain)
+	ctx, cancel := context.WithTimeout(context.Background(), opt.drain+leaveMax)
 	defer cancel()
 	var stopped sync.WaitGroup
 	for _, s := range servers {
@@ -159,15 +161,15 @@ func greet(w io.Writer, servers []*service.Server, opt options) {
 	if opt.try {
 		return
 	}
-	if len(opt.secret) == 0 {
-		fmt.Fprintln(w, "no WEIR_SECRET: loopback only, and no other process can verify this one's tokens")
+	if len(opt.given) == 0 {
+		fmt.Fprintln(w, "no WEIR_SECRET: loopback only, and no other process knows this one's agents and tokens")
 	}
 	if opt.policy != "" {
 		fmt.Fprintf(w, "policy: %s, reloaded when it changes, or at once by kill -HUP %d\n", opt.policy, os.Getpid())
 	}
-	first, last := servers[0].HTTPAddr(), servers[len(servers)-1].HTTPAddr()
-	fmt.Fprintf(w, "\ntry:\n"+
-		"  curl -i -X POST http://%s/v1/authorize\n"+
-		"  curl -i -X POST http://%s/v1/token -d code=THE_CODE\n"+
-		"  curl -i http://%s/v1/agents\n\n", first, last, last)
+	at := func(i int) string { return "http://" + reachable(servers[i%len(servers)].HTTPAddr()) }
+	fmt.Fprintf(w, "\ntry, each at another node:\n"+
+		"  curl -i %s/v1/agents\n"+
+		"  curl -i %s/v1/authorize -d '{\"agentId\":\"agent-1\",\"principalId\":\"me\",\"scopes\":[\"billing:read\"]}'\n"+
+		"  curl -i %s/v1/token -d '{\"agentId\":\"agent-1\",\"code\":\"THE_CODE\"}'\n\n", at(0), at(1), at(2))
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/middleware"
 )
 
 func TestParse(t *testing.T) {
@@ -34,6 +37,21 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, 5, o.expected)
 	assert.Len(t, o.trusted, 2)
 	assert.Empty(t, o.secret, "one node has the secret that it is given, and here none")
+	assert.Equal(t, drainDefault, o.drain)
+	assert.Zero(t, o.headers, "the policy's default")
+
+	file := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(file, []byte("a secret of the cluster\n"), 0o600))
+	o, err = parse([]string{"-secret-file", file, "-signing-key", rsaKeyFile(t), "-issuer", "https://auth.example.org", "-headers", "x-ratelimit-seconds,ietf",
+		"-cors-origin", "https://a.example, http://localhost:3000", "-call-timeout", "250ms", "-drain", "0s"}, "", io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "a secret of the cluster", string(o.secret), "without the end of the line")
+	assert.Equal(t, o.secret, o.given)
+	assert.NotNil(t, o.signing)
+	assert.Equal(t, middleware.XRateLimitSeconds|middleware.IETF, o.headers)
+	assert.Equal(t, []string{"https://a.example", "http://localhost:3000"}, o.origins)
+	assert.Equal(t, 250*time.Millisecond, o.timeout)
+	assert.Zero(t, o.drain)
 
 	o, err = parse([]string{"-try", "-http", "127.0.0.1:9000"}, "a secret of the cluster", io.Discard)
 	require.NoError(t, err)
@@ -51,6 +69,8 @@ func TestFollowing(t *testing.T) {
 
 // Bad flags end the program with 2 and name flag and value.
 func TestBadFlags(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -70,6 +90,24 @@ func TestBadFlags(t *testing.T) {
 		{"-split half", "", 2, []string{"-split", `"half"`}},
 		{"-expected-nodes -1", "", 2, []string{"-expected-nodes", `"-1"`}},
 		{"-trusted-proxies 10.0.0.1", "", 2, []string{"-trusted-proxies", `"10.0.0.1"`}},
+		{"-call-timeout -1s", "", 2, []string{"-call-timeout", `"-1s"`}},
+		{"-call-timeout 2h -http 127.0.0.1:0 -bind 127.0.0.1:0", "", 2, []string{"CallTimeout", "2h0m0s"}},
+		{"-drain -1s", "", 2, []string{"-drain", `"-1s"`}},
+		{"-drain soon", "", 2, []string{"-drain", `"soon"`}},
+		{"-headers x-rate", "", 2, []string{"-headers", `"x-rate"`}},
+		{"-headers x-ratelimit,x-ratelimit-seconds", "", 2, []string{"-headers", `"x-ratelimit,x-ratelimit-seconds"`, "exclude each other"}},
+		{"-headers ietf -policy p.yaml", "", 2, []string{"-headers", `"ietf"`, "-policy"}},
+		{"-headers none -try", "", 2, []string{"-headers", `"none"`, "-try"}},
+		{"-issuer auth.example.org", "", 2, []string{"-issuer", `"auth.example.org"`}},
+		{"-issuer https://auth.example.org/", "", 2, []string{"-issuer", "final slash"}},
+		{"-cors-origin app.example.org", "", 2, []string{"-cors-origin", `"app.example.org"`}},
+		{"-cors-origin https://app.example.org/", "", 2, []string{"-cors-origin", `"https://app.example.org/"`}},
+		{"-signing-key /does/not/exist", "", 2, []string{"-signing-key", `"/does/not/exist"`, "no such file"}},
+		{"-signing-key " + empty, "", 2, []string{"-signing-key", empty, "is not PEM"}},
+		{"-secret-file /does/not/exist", "", 2, []string{"-secret-file", `"/does/not/exist"`, "no such file"}},
+		{"-secret-file " + empty, "", 2, []string{"-secret-file", empty, "is empty"}},
+		{"-secret-file " + empty, "sixteen bytes and more", 2, []string{"-secret-file", "WEIR_SECRET"}},
+		{"-advertise 10.0.0.1:7946", "", 2, []string{"-advertise", "-nodes 1"}},
 		{"-http 8080", "", 2, []string{"-http", `"8080"`}},
 		{"-bind 127.0.0.1:65535", "", 2, []string{"-bind", `"127.0.0.1:65535"`}},
 		{"-nodes 1 -http 127.0.0.1:0 -bind localhost:0", "", 2, []string{"Bind", `"localhost:0"`}},
@@ -79,7 +117,7 @@ func TestBadFlags(t *testing.T) {
 		{"-nodes 1 -http 127.0.0.1:0 -bind " + taken.Addr().String(), "", 1, []string{"Bind", "address already in use"}},
 		{"-unknown", "", 2, []string{"-unknown"}},
 		{"serve", "", 2, []string{`"serve"`}},
-		{"-h", "", 0, []string{"usage:", "-nodes", "-trusted-proxies"}},
+		{"-h", "", 0, []string{"usage:", "WEIR_SECRET", "-nodes", "-trusted-proxies", "-drain", "-signing-key"}},
 	} {
 		var stderr bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
@@ -137,7 +175,7 @@ func TestServesUntilToldToEnd(t *testing.T) {
 	r, w := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"-nodes", "2", "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0"}, "", w, io.Discard)
+		code <- run(ctx, []string{"-nodes", "2", "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0", "-drain", "1ms"}, "", w, io.Discard)
 		w.Close()
 	}()
 	var told strings.Builder

@@ -1,106 +1,223 @@
 package main
 
 import (
+	"crypto"
 	"crypto/rand"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/weir-go/weir/examples/authservice/service"
 	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/middleware"
 )
 
 // options are the checked flags.
 type options struct {
-	nodes    int
-	http     string
-	bind     string
-	name     string
-	join     []string
-	secret   []byte
-	split    limiter.Split
-	expected int
-	trusted  []netip.Prefix
-	policy   string // file, or ""
-	try      bool
+	nodes     int
+	http      string
+	bind      string
+	advertise string
+	name      string
+	join      []string
+	secret    []byte // of the cluster
+	given     []byte // the same, if it was given: then others may have it
+	split     limiter.Split
+	expected  int
+	timeout   time.Duration
+	drain     time.Duration
+	trusted   []netip.Prefix
+	policy    string // file, or ""
+	headers   middleware.Dialect
+	signing   crypto.Signer // nil: made, or derived
+	issuer    string
+	origins   []string
+	try       bool
 }
 
 const (
-	httpDefault = "127.0.0.1:8080"
-	bindDefault = "127.0.0.1:7946"
-	nodesMax    = 50 // more in one process shows nothing new
+	httpDefault  = "127.0.0.1:8080"
+	bindDefault  = "127.0.0.1:7946"
+	drainDefault = 2 * time.Second
+	drainMax     = 10 * time.Minute
+	nodesMax     = 50 // more in one process shows nothing new
 )
+
+const usage = `usage: [WEIR_SECRET=…] authservice [flags]
+
+WEIR_SECRET (or -secret-file) is the same on all nodes, at least 16 bytes, better 32 random
+ones. Without it a node stays on loopback.
+
+`
+
+// texts are the flags that need more than their package to be read.
+type texts struct{ join, split, trusted, headers, origins, secretFile, signingFile string }
+
+// define names all flags.
+func (o *options) define(f *flag.FlagSet, x *texts) {
+	f.IntVar(&o.nodes, "nodes", 3, "run this many nodes in this process")
+	f.StringVar(&o.http, "http", httpDefault, "serve HTTP at this `address`; further nodes take the following ports")
+	f.StringVar(&o.bind, "bind", bindDefault, "the `address` at which nodes talk to each other, ip:port, TCP and UDP: open it between\n"+
+		"the nodes only; further nodes take the following ports")
+	f.StringVar(&o.advertise, "advertise", "", "the `address` at which other nodes reach this one, if it is not that of -bind (with -nodes 1)")
+	f.StringVar(&o.name, "name", "", "the node's name, unique in the cluster (with -nodes 1); default: host name and a random part")
+	f.StringVar(&x.join, "join", "", "`addresses` of other nodes (their -bind), host:port with commas between; best one name that\n"+
+		"has all nodes' addresses (with -nodes 1)")
+	f.StringVar(&x.secretFile, "secret-file", "", "`file` with the cluster's secret, instead of WEIR_SECRET")
+	f.StringVar(&x.split, "split", "full", "what a `side` of a split cluster admits: full, share or quorum")
+	f.IntVar(&o.expected, "expected-nodes", 0, "how many nodes the whole cluster has; 0: learned")
+	f.DurationVar(&o.timeout, "call-timeout", 0, "how long another node may take to answer before its successor is asked; 0: 100ms")
+	f.DurationVar(&o.drain, "drain", drainDefault, "at the end: say that the node is not ready, and serve for this long, before HTTP closes")
+	f.StringVar(&x.trusted, "trusted-proxies", "", "`networks` whose X-Forwarded-For is believed, with commas between")
+	f.StringVar(&o.policy, "policy", "", "`file` with the policy, YAML or JSON, reloaded when it changes and on SIGHUP;\n"+
+		"default: the reference policy")
+	f.StringVar(&x.headers, "headers", "", "`forms` of the limit headers, with commas between: x-ratelimit (the default), x-ratelimit-seconds\n"+
+		"(Reset in seconds from now), ietf, none; a policy file says it itself")
+	f.StringVar(&x.signingFile, "signing-key", "", "PEM `file` with the private key that tokens are signed with, the same on all nodes: RSA (RS256)\n"+
+		"or Ed25519; default: derived from the secret (EdDSA), or without one made at the start (RS256)")
+	f.StringVar(&o.issuer, "issuer", "", "the `URL` of the service as clients know it, for tokens (iss) and consents; default: the address\n"+
+		"of the first node")
+	f.StringVar(&x.origins, "cors-origin", "", "`origins` whose scripts may use the service from a browser, with commas between; * for all")
+	f.BoolVar(&o.try, "try", false, "send demonstration traffic, print what was admitted, exit 0 if it was exact;\n"+
+		"without -http and -bind it uses ports that are free")
+}
+
+// bad is what is said of a flag that cannot be.
+func bad(name string, value any, why string) error {
+	return fmt.Errorf("flag -%s: %q %s", name, fmt.Sprint(value), why)
+}
 
 // parse reads the flags. Its errors name the flag and the value.
 func parse(args []string, secret string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("authservice", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // run prints the error, once
-	f.IntVar(&o.nodes, "nodes", 3, "run this many nodes in this process")
-	f.StringVar(&o.http, "http", httpDefault, "serve HTTP at this `address`; further nodes take the following ports")
-	f.StringVar(&o.bind, "bind", bindDefault, "cluster `address`, TCP and UDP; further nodes take the following ports")
-	f.StringVar(&o.name, "name", "", "the node's name (with -nodes 1); default: host name and a random part")
-	join := f.String("join", "", "`addresses` of other nodes, with commas between (with -nodes 1)")
-	split := f.String("split", "full", "what a side of a split cluster admits: full, share or quorum")
-	f.IntVar(&o.expected, "expected-nodes", 0, "how many nodes the whole cluster has; 0: learned")
-	trusted := f.String("trusted-proxies", "", "`networks` whose X-Forwarded-For is believed, with commas between")
-	f.StringVar(&o.policy, "policy", "", "`file` with the policy, YAML or JSON, reloaded when it changes and on SIGHUP; "+
-		"default: the reference policy")
-	f.BoolVar(&o.try, "try", false, "send demonstration traffic, print what was admitted, exit 0 if it was exact; "+
-		"without -http and -bind it uses ports that are free")
+	var x texts
+	o.define(f, &x)
 	if err := f.Parse(args); err != nil {
 		if err == flag.ErrHelp {
 			f.SetOutput(stderr)
-			fmt.Fprintln(stderr, "usage: [WEIR_SECRET=…] authservice [flags]")
+			fmt.Fprint(stderr, usage)
 			f.PrintDefaults()
 		}
 		return o, err
 	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("argument %q: there are only flags", f.Arg(0))
+	}
 	set := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	for _, step := range []func() error{
+		func() error { return o.check(set, x) },
+		func() error { return o.read(x) },
+		func() error { return o.ports(set) },
+		func() error { return o.secrets(x, secret) },
+	} {
+		if err := step(); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
 
-	bad := func(name string, value any, why string) error {
-		return fmt.Errorf("flag -%s: %q %s", name, fmt.Sprint(value), why)
-	}
+// check says which flags cannot be, alone or together.
+func (o *options) check(set map[string]bool, x texts) error {
 	switch {
-	case f.NArg() > 0:
-		return o, fmt.Errorf("argument %q: there are only flags", f.Arg(0))
 	case o.nodes < 1 || o.nodes > nodesMax:
-		return o, bad("nodes", o.nodes, fmt.Sprintf("is not within 1 to %d", nodesMax))
+		return bad("nodes", o.nodes, fmt.Sprintf("is not within 1 to %d", nodesMax))
 	case o.nodes > 1 && set["name"]:
-		return o, bad("name", o.name, "needs -nodes 1: several nodes cannot share a name")
+		return bad("name", o.name, "needs -nodes 1: several nodes cannot share a name")
 	case o.nodes > 1 && set["join"]:
-		return o, bad("join", *join, "needs -nodes 1: the nodes of one process join each other")
+		return bad("join", x.join, "needs -nodes 1: the nodes of one process join each other")
+	case o.nodes > 1 && set["advertise"]:
+		return bad("advertise", o.advertise, "needs -nodes 1: several nodes cannot share an address")
 	case o.expected < 0:
-		return o, bad("expected-nodes", o.expected, "is negative")
+		return bad("expected-nodes", o.expected, "is negative")
+	case o.timeout < 0:
+		return bad("call-timeout", o.timeout, "is negative")
+	case o.drain < 0 || o.drain > drainMax:
+		return bad("drain", o.drain, fmt.Sprintf("is not within 0s to %v", drainMax))
 	case o.policy == "" && set["policy"]:
-		return o, bad("policy", "", "is no file")
+		return bad("policy", "", "is no file")
 	case o.policy != "" && o.try:
-		return o, bad("policy", o.policy, "excludes -try, which knows the limits of the reference policy only")
+		return bad("policy", o.policy, "excludes -try, which knows the limits of the reference policy only")
+	case o.policy != "" && set["headers"]:
+		return bad("headers", x.headers, "excludes -policy: the file says it, by headers:")
+	case o.try && set["headers"]:
+		return bad("headers", x.headers, "excludes -try, which reads the headers of the default")
 	}
-	if o.join = list(*join); len(o.join) == 0 && set["join"] {
-		return o, bad("join", *join, "has no address")
+	if o.issuer != "" {
+		u, err := url.Parse(o.issuer)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.HasSuffix(o.issuer, "/") || u.RawQuery+u.Fragment != "" {
+			return bad("issuer", o.issuer, `is not a URL such as "https://auth.example.org", without a final slash`)
+		}
 	}
-	if o.split, err = splitOf(*split); err != nil {
-		return o, bad("split", *split, err.Error())
+	return nil
+}
+
+// read makes values of the flags that are lists or names.
+func (o *options) read(x texts) (err error) {
+	if o.join = list(x.join); len(o.join) == 0 && x.join != "" {
+		return bad("join", x.join, "has no address")
 	}
-	for _, text := range list(*trusted) {
+	if o.split, err = splitOf(x.split); err != nil {
+		return bad("split", x.split, err.Error())
+	}
+	if o.headers, err = dialectOf(list(x.headers)); err != nil {
+		return bad("headers", x.headers, err.Error())
+	}
+	for _, text := range list(x.trusted) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return o, bad("trusted-proxies", text, `is not a network such as "10.0.0.0/8"`)
+			return bad("trusted-proxies", text, `is not a network such as "10.0.0.0/8"`)
 		}
 		o.trusted = append(o.trusted, p)
 	}
-	if err := o.ports(set); err != nil {
-		return o, err
+	o.origins = list(x.origins)
+	for _, text := range o.origins {
+		u, err := url.Parse(text)
+		if text != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != text) {
+			return bad("cors-origin", text, `is not an origin such as "https://app.example.org", or *`)
+		}
 	}
-	o.secret = []byte(secret)
+	return nil
+}
+
+// secrets reads the files that must not be on a command line.
+func (o *options) secrets(x texts, secret string) error {
+	if x.secretFile != "" {
+		if secret != "" {
+			return bad("secret-file", x.secretFile, "excludes WEIR_SECRET: use one of the two")
+		}
+		text, err := os.ReadFile(x.secretFile)
+		if err != nil {
+			return bad("secret-file", x.secretFile, "cannot be read: "+err.Error())
+		}
+		if secret = strings.TrimRight(string(text), "\r\n"); secret == "" {
+			return bad("secret-file", x.secretFile, "is empty")
+		}
+	}
+	o.secret, o.given = []byte(secret), []byte(secret)
 	if o.nodes > 1 && secret == "" {
 		o.secret = []byte(rand.Text()) // shared by the nodes of this process, and by nobody else
 	}
-	return o, nil
+	if x.signingFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(x.signingFile)
+	if err != nil {
+		return bad("signing-key", x.signingFile, "cannot be read: "+err.Error())
+	}
+	if o.signing, err = service.ReadSigningKey(text); err != nil {
+		return bad("signing-key", x.signingFile, err.Error())
+	}
+	return nil
 }
 
 // ports checks the addresses. A demonstration needs no port that one knows beforehand, so
@@ -150,4 +267,27 @@ func splitOf(name string) (limiter.Split, error) {
 		}
 	}
 	return 0, fmt.Errorf("is not full, share or quorum")
+}
+
+// dialectOf reads the names that policy files use. None at all is the policy's default.
+func dialectOf(names []string) (sum middleware.Dialect, err error) {
+	words := map[string]middleware.Dialect{
+		"x-ratelimit":         middleware.XRateLimit,
+		"x-ratelimit-seconds": middleware.XRateLimitSeconds,
+		"ietf":                middleware.IETF,
+		"none":                middleware.NoHeaders,
+	}
+	for _, name := range names {
+		d, ok := words[name]
+		if !ok {
+			return 0, fmt.Errorf("has %q, which is not x-ratelimit, x-ratelimit-seconds, ietf or none", name)
+		}
+		sum |= d
+	}
+	p := middleware.ReferencePolicy()
+	p.Dialects = sum
+	if p.Check() != nil {
+		return 0, fmt.Errorf("has forms that exclude each other")
+	}
+	return sum, nil
 }

@@ -86,16 +86,26 @@ func quotaOf(n any) string {
 	return fmt.Sprintf("# a test\ndefault:\n  - {name: default, quota: %v, window: 8000h}\n", n)
 }
 
-// launch starts the service and waits until it says where its nodes are.
+// launch starts the service with a policy file, and waits until it says where its nodes are.
 func launch(t *testing.T, policy string, nodes int, flags ...string) *program {
+	t.Helper()
+	file := written(t, policy)
+	p := launchWith(t, nil, append([]string{"-nodes", strconv.Itoa(nodes), "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0",
+		"-drain", "0s", "-policy", file}, flags...)...)
+	p.file = file
+	require.Len(t, p.urls, nodes, "%s", p.log)
+	return p
+}
+
+// launchWith starts the service with just these flags.
+func launchWith(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a process")
 	}
-	p := &program{t: t, file: written(t, policy), log: &lockedBuffer{}}
-	args := append([]string{"-nodes", strconv.Itoa(nodes), "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0", "-policy", p.file}, flags...)
+	p := &program{t: t, log: &lockedBuffer{}}
 	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Env = slices.Concat(os.Environ(), []string{asProgram + "=1"}, env)
 	p.cmd.Stderr = p.log
 	r, w := io.Pipe() // not StdoutPipe: Wait would close it under the reader
 	p.cmd.Stdout = w
@@ -120,14 +130,23 @@ func launch(t *testing.T, policy string, nodes int, flags ...string) *program {
 	defer watchdog.Stop()
 	told := bufio.NewScanner(r)
 	at := regexp.MustCompile(`^\S+ +(http://\S+) +cluster `)
-	for told.Scan() && !strings.Contains(told.Text(), "/v1/agents") {
+	for told.Scan() && !strings.Contains(told.Text(), "/v1/token ") {
 		if m := at.FindStringSubmatch(told.Text()); m != nil {
 			p.urls = append(p.urls, m[1])
 		}
 	}
-	require.Len(t, p.urls, nodes, "%s", p.log)
+	require.NotEmpty(t, p.urls, "%s", p.log)
 	go func() { _, _ = io.Copy(io.Discard, r) }()
 	return p
+}
+
+// end tells the program to end, and returns its exit code.
+func (p *program) end() int {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	watchdog := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	defer watchdog.Stop()
+	return p.exit()
 }
 
 // limits are the limits that the nodes tell for a path, "" for none.

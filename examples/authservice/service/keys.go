@@ -5,105 +5,83 @@ import (
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Keys signs tokens and verifies them. Nodes that are made from one secret have the same
-// keys, and verify what any of them signed.
+// Keys sign grant tokens, and seal what the service lets clients keep. Nodes of the same
+// secret and signing key accept what any of them made.
 type Keys struct {
-	signer jose.Signer
-	public jose.JSONWebKeySet
+	sealer
+	signer
 }
 
-// use is what a token is for. It is signed with the token, so that a code cannot pass
-// as an access token.
-type use string
+const rsaBitsMin = 2048
 
-const (
-	useCode    use = "code"
-	useAccess  use = "access"
-	useRefresh use = "refresh"
-)
-
-const (
-	issuer     = "weir-authservice"
-	codeLife   = time.Minute
-	accessLife = 15 * time.Minute
-	// refreshLife is how long a client can go on without a new code.
-	refreshLife = 24 * time.Hour
-)
-
-// claims are what every token of this service says.
-type claims struct {
-	jwt.Claims
-	Use use `json:"use"`
-}
-
-// errToken is every reason for which a token is not accepted: the caller is told no
-// more, since it is either ours or not.
-var errToken = errors.New("service: token is malformed, expired, or of another use")
-
-// NewKeys derives the signing key from the cluster's secret. Without a secret the key is
-// random, and only this process can verify what it signs.
-func NewKeys(secret []byte) (*Keys, error) {
+// NewKeys makes the keys of a node.
+//
+// With a signing key from [ReadSigningKey], tokens are signed by that. Without one they
+// are signed by Ed25519 and a key derived from the secret, which all nodes have; not every
+// verifier takes that algorithm. Without a secret, too, everything is random: RS256, and
+// nobody but this process, or whom it gives its Keys, accepts what it made.
+func NewKeys(secret []byte, signing crypto.Signer) (_ *Keys, err error) {
+	switch {
+	case len(secret) == 0 && signing == nil:
+		if signing, err = rsa.GenerateKey(rand.Reader, rsaBitsMin); err != nil {
+			return nil, fmt.Errorf("service: signing key: %w", err)
+		}
+	case signing == nil:
+		seed, err := hkdf.Key(sha256.New, secret, nil, "weir authservice jwt v1", ed25519.SeedSize)
+		if err != nil {
+			return nil, fmt.Errorf("service: signing key: %w", err)
+		}
+		signing = ed25519.NewKeyFromSeed(seed)
+	}
 	if len(secret) == 0 {
 		secret = []byte(rand.Text())
 	}
-	// The label keeps this key apart from those that the cluster derives.
-	seed, err := hkdf.Key(sha256.New, secret, nil, "weir authservice jwt v1", ed25519.SeedSize)
-	if err != nil {
-		return nil, fmt.Errorf("service: signing key: %w", err)
+	k := &Keys{}
+	if k.signer, err = newSigner(signing); err != nil {
+		return nil, err
 	}
-	private := ed25519.NewKeyFromSeed(seed)
-	public := jose.JSONWebKey{Key: private.Public(), Algorithm: string(jose.EdDSA), Use: "sig"}
-	print, err := public.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, fmt.Errorf("service: key id: %w", err)
+	if k.sealer, err = newSealer(secret); err != nil {
+		return nil, err
 	}
-	public.KeyID = base64.RawURLEncoding.EncodeToString(print)
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: private, KeyID: public.KeyID}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return nil, fmt.Errorf("service: signer: %w", err)
-	}
-	return &Keys{signer, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}}}, nil
+	return k, nil
 }
 
-// issue signs a token for a subject.
-func (k *Keys) issue(subject string, u use, life time.Duration) (string, error) {
-	now := time.Now()
-	return jwt.Signed(k.signer).Claims(claims{Use: u, Claims: jwt.Claims{
-		Issuer:   issuer,
-		Subject:  subject,
-		ID:       rand.Text(),
-		IssuedAt: jwt.NewNumericDate(now),
-		Expiry:   jwt.NewNumericDate(now.Add(life)),
-	}}).Serialize()
-}
-
-// verify returns what a token of the given use says.
-func (k *Keys) verify(token string, u use) (claims, error) {
-	// The list of algorithms is ours: a token must not choose how it is checked.
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+// ReadSigningKey reads a private key from PEM: RSA of at least 2048 bits, or Ed25519, as
+// "openssl genrsa 2048" and "openssl genpkey -algorithm ed25519" write them.
+func ReadSigningKey(text []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("is not PEM")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("has a %q, not a private key", block.Type)
+	}
 	if err != nil {
-		return claims{}, errToken
+		return nil, fmt.Errorf("has a private key that cannot be read: %w", err)
 	}
-	var c claims
-	if err := parsed.Claims(k.public.Keys[0].Key, &c); err != nil {
-		return claims{}, errToken
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if k.N.BitLen() < rsaBitsMin {
+			return nil, fmt.Errorf("has an RSA key of %d bits, fewer than %d", k.N.BitLen(), rsaBitsMin)
+		}
+		return k, nil
+	case ed25519.PrivateKey:
+		return k, nil
 	}
-	expected := jwt.Expected{Issuer: issuer, Time: time.Now()}
-	// No leeway: a code must not outlive the budget that makes it work only once.
-	if c.ValidateWithLeeway(expected, 0) != nil || c.Expiry == nil || c.Use != u {
-		return claims{}, errToken
-	}
-	return c, nil
+	return nil, fmt.Errorf("has a key of type %T, neither RSA nor Ed25519", key)
 }

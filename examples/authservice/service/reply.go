@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // bodyMax is more than any request to this service needs.
@@ -36,24 +37,67 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
 }
 
-// field reads one string from a request's JSON object or form.
-func field(w http.ResponseWriter, r *http.Request, name string) (string, error) {
-	r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
-		if err := r.ParseForm(); err != nil {
-			return "", fmt.Errorf("the body is not a form: %w", err)
+// badField is a field of a request that is missing or cannot be.
+type badField struct{ field, why string }
+
+// Error names the field.
+func (b badField) Error() string { return b.field + " " + b.why }
+
+func invalid(field, why string, args ...any) error { return badField{field, fmt.Sprintf(why, args...)} }
+
+// missing names the first of some fields, each followed by its value, that is empty.
+func missing(fields ...string) error {
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i+1] == "" {
+			return invalid(fields[i], "is missing")
 		}
-		return r.PostForm.Get(name), nil
 	}
-	var body map[string]json.RawMessage
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return "", errors.New("the body is not a JSON object")
+	return nil
+}
+
+// refuse answers with what went wrong.
+func refuse(w http.ResponseWriter, err error) {
+	if bad, ok := errors.AsType[badField](err); ok {
+		fail(w, http.StatusBadRequest, "INVALID_REQUEST", "Invalid request: "+bad.Error())
+		return
 	}
-	var value string
-	if raw, ok := body[name]; ok && json.Unmarshal(raw, &value) != nil {
-		return "", fmt.Errorf("%s is not a string", name)
+	for _, known := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{errGrant, http.StatusBadRequest, "INVALID_GRANT"},
+		{errUsed, http.StatusBadRequest, "INVALID_GRANT"},
+		{errNoAgent, http.StatusNotFound, "NOT_FOUND"},
+		{errSample, http.StatusForbidden, "FORBIDDEN"},
+		{errFixed, http.StatusConflict, "CONFLICT"},
+		{errTooOften, http.StatusConflict, "CONFLICT"},
+		{errAgentsMax, http.StatusConflict, "CONFLICT"},
+		{errUnsure, http.StatusServiceUnavailable, "UNAVAILABLE"},
+	} {
+		if errors.Is(err, known.err) {
+			if known.status == http.StatusServiceUnavailable {
+				w.Header().Set("Retry-After", "1")
+			}
+			text := strings.TrimPrefix(known.err.Error(), "service: ")
+			fail(w, known.status, known.code, strings.ToUpper(text[:1])+text[1:])
+			return
+		}
 	}
-	return value, nil
+	fail(w, http.StatusInternalServerError, "INTERNAL", "The answer could not be made")
+}
+
+// decode reads a request's JSON object, whatever type it says it has.
+func decode[T any](w http.ResponseWriter, r *http.Request) (body T, err error) {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax))
+	err = d.Decode(&body)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return body, invalid(wrong.Field, "cannot be a %s", wrong.Value)
+	}
+	if err != nil || d.Decode(new(any)) != io.EOF {
+		return body, invalid("the body", "is not one JSON object of at most %d bytes", bodyMax)
+	}
+	return body, nil
 }
 
 // number reads a query parameter between 1 and most.
@@ -64,7 +108,7 @@ func number(r *http.Request, name string, byDefault, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("%s %q is not a number from 1 to %d", name, text, most)
+		return 0, invalid(name, "%.40q is not a number from 1 to %d", text, most)
 	}
 	return n, nil
 }

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,24 +18,39 @@ import (
 
 // Config is the configuration of one node of the service.
 type Config struct {
-	// Cluster is the node. Its Secret also makes the signing key.
+	// Cluster is the node.
 	Cluster cluster.Config
 	// HTTP is the address to serve at, "host:port"; port 0 picks one.
 	HTTP string
 	// Policy is what is limited. Use Policy().
 	Policy middleware.Policy
-	// Keys sign the tokens; nil makes them from the cluster's secret.
+	// Keys sign and seal; nil makes them from the cluster's secret.
 	Keys *Keys
+	// Agents is the memory that all nodes share; nil if they are in several processes.
+	Agents *Agents
+	// Issuer is the URL at which clients know the service: tokens name it, and consents are
+	// given there. Empty means the address that this node serves at.
+	Issuer string
+	// Origins are those whose scripts may use the service from a browser; "*" means all.
+	Origins []string
+	// Drain is how long a node that ends goes on serving, so that everybody learns of it.
+	Drain time.Duration
 }
 
 // Server is one node of the service: a node of the cluster, and HTTP in front of it.
 type Server struct {
-	node   *cluster.Node
-	http   *http.Server
-	addr   net.Addr
-	served chan struct{} // closed when the HTTP server has ended
-	routes atomic.Pointer[http.Handler]
-	guard  *middleware.Middleware // set once, before Start returns
+	node     *cluster.Node
+	guard    *middleware.Middleware
+	listener listener
+	http     *http.Server
+	conns    conns
+	served   chan struct{} // closed when nothing is accepted any more
+
+	expose   bool // the limit headers, to scripts
+	drain    time.Duration
+	draining atomic.Bool
+	stop     sync.Once // of stopHTTP
+	stopped  error     // what came of it
 }
 
 const (
@@ -42,100 +59,115 @@ const (
 	// httpGrace is longer than any request of this service takes. Without it, a connection
 	// that a client opened in advance and has not used holds up a Shutdown for five seconds.
 	httpGrace = 2 * time.Second
+
+	leaveMax  = 5 * time.Second // for a node that started, and cannot serve
+	readyPoll = 5 * time.Millisecond
+	// readySlow is when a start that takes long is worth a line in the log.
+	readySlow = 10 * time.Second
 )
 
-// Start starts a node. HTTP is there at once; while the node joins, every request is
-// answered with 503. The error wraps cluster.ErrConfig or middleware.ErrPolicy where the
-// Config is to blame.
+// Start starts a node, and returns when it can answer: HTTP is not there before, so no
+// client meets a node that is not ready. The error wraps cluster.ErrConfig or
+// middleware.ErrPolicy where the Config is to blame.
 func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Keys == nil {
-		if c.Keys, err = NewKeys(c.Cluster.Secret); err != nil {
+		if c.Keys, err = NewKeys(c.Cluster.Secret, nil); err != nil {
 			return nil, err
 		}
 	}
 	if c.Cluster.Logger == nil {
 		c.Cluster.Logger = slog.Default()
 	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTP)
-	if err != nil {
-		return nil, fmt.Errorf("service: HTTP %q: %w", c.HTTP, err)
+	s := &Server{served: make(chan struct{}), conns: conns{busy: map[net.Conn]bool{}}, drain: c.Drain, expose: len(c.Origins) > 0}
+	c.Policy = s.exposing(c.Policy)
+	if err := c.Policy.Check(); err != nil {
+		return nil, err // before others have to deal with a node that cannot serve
 	}
-	s := &Server{addr: ln.Addr(), served: make(chan struct{})}
-	s.setRoutes(http.HandlerFunc(starting))
-	s.http = &http.Server{
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(c.Cluster.Logger.Handler(), slog.LevelWarn),
-		Handler: identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			(*s.routes.Load()).ServeHTTP(w, r)
-		})),
-	}
-	go s.serve(ln, c.Cluster.Logger)
 	if s.node, err = cluster.Start(ctx, c.Cluster); err != nil {
-		s.Close()
 		return nil, err
 	}
-	if s.guard, err = middleware.New(s.node, c.Policy); err != nil {
-		s.Close()
-		return nil, err
+	if err := s.open(ctx, c); err != nil {
+		// It may hold budgets by now, which the others should have back.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveMax)
+		defer cancel()
+		return nil, errors.Join(err, s.node.Leave(end))
 	}
-	s.setRoutes(s.guard.Wrap(newApp(s.node, c.Keys)))
 	return s, nil
 }
 
-func (s *Server) setRoutes(h http.Handler) { s.routes.Store(&h) }
+// open puts HTTP in front of a node that has started.
+func (s *Server) open(ctx context.Context, c Config) (err error) {
+	if s.guard, err = middleware.New(s.node, c.Policy); err != nil {
+		return err
+	}
+	if err := s.awaitReady(ctx, c.Cluster.Logger); err != nil {
+		return fmt.Errorf("service: node %s: not ready: %w", s.node.Name(), err)
+	}
+	if s.listener, err = listen(ctx, c.HTTP); err != nil {
+		return fmt.Errorf("service: HTTP %q: %w", c.HTTP, err)
+	}
+	a := &app{marks: marks{s.node}, keys: c.Keys, agents: c.Agents, health: s.health,
+		issuer: cmp.Or(c.Issuer, "http://"+s.HTTPAddr())}
+	s.http = &http.Server{
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ConnState:         s.conns.track,
+		ErrorLog:          slog.NewLogLogger(c.Cluster.Logger.Handler(), slog.LevelWarn),
+		Handler:           s.closing(crossOrigin(c.Origins, identified(s.guard.Wrap(a.handler())))),
+	}
+	go s.serve(c.Cluster.Logger)
+	return nil
+}
 
-func (s *Server) serve(ln net.Listener, log *slog.Logger) {
+// awaitReady waits until the node can answer.
+func (s *Server) awaitReady(ctx context.Context, log *slog.Logger) error {
+	poll, slow := time.NewTicker(readyPoll), time.NewTimer(readySlow)
+	defer poll.Stop()
+	defer slow.Stop()
+	for !s.node.Ready() {
+		select {
+		case <-poll.C:
+		case <-slow.C:
+			log.Warn("waiting to be ready before HTTP opens", "node", s.node.Name(), "nodes", s.node.Stats().Live)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *Server) serve(log *slog.Logger) {
 	defer close(s.served)
-	if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("HTTP ended", "addr", s.addr, "error", err)
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		log.Error("HTTP ended", "addr", s.HTTPAddr(), "error", err)
 	}
 }
 
-// starting answers before there is a node to ask.
-func starting(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Retry-After", "1")
-	fail(w, http.StatusServiceUnavailable, "STARTING", "The node is joining the cluster")
+// health is what GET /health tells.
+func (s *Server) health() (ok bool, name string, nodes int) {
+	return s.node.Ready() && !s.draining.Load(), s.node.Name(), s.node.Stats().Live
 }
 
 // Swap puts another policy in force for all requests that begin from now on; what clients
 // have spent stays spent. A policy that cannot be leaves the old one in force, and the
 // error wraps middleware.ErrPolicy.
-func (s *Server) Swap(p middleware.Policy) error { return s.guard.Swap(p) }
+func (s *Server) Swap(p middleware.Policy) error { return s.guard.Swap(s.exposing(p)) }
+
+// exposing lets scripts of other origins, where there are any, read the limit headers.
+func (s *Server) exposing(p middleware.Policy) middleware.Policy {
+	p.ExposeHeaders = p.ExposeHeaders || s.expose
+	return p
+}
 
 // Node is the node of the cluster.
 func (s *Server) Node() *cluster.Node { return s.node }
 
 // HTTPAddr is the address that it serves at.
-func (s *Server) HTTPAddr() string { return s.addr.String() }
-
-// StopHTTP takes no more requests and finishes those that run. It is what Leave begins
-// with.
-func (s *Server) StopHTTP(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, httpGrace)
-	defer cancel()
-	err := s.http.Shutdown(limited)
-	if err != nil {
-		s.http.Close() // the counts are worth more than a request that does not end
-	}
-	<-s.served
-	if ctx.Err() == nil {
-		err = nil // only connections on which nobody asked anything
-	}
-	return err
-}
-
-// Leave ends a node so that nobody notices: first HTTP stops, then the node hands over
-// what it counted and leaves.
-func (s *Server) Leave(ctx context.Context) error {
-	return errors.Join(s.StopHTTP(ctx), s.node.Leave(ctx))
-}
+func (s *Server) HTTPAddr() string { return s.listener.Addr().String() }
 
 // Close ends a node as a crash would.
 func (s *Server) Close() {
 	s.http.Close()
 	<-s.served
-	if s.node != nil {
-		s.node.Close()
-	}
+	s.node.Close()
 }
