@@ -92,9 +92,9 @@ func (c *compiled) setDialects(p Policy) error {
 	case p.Dialects >= NoHeaders<<1:
 		return fieldError("headers", p.Dialects, "is unknown")
 	case p.Dialects&both == both:
-		return fieldError("headers", "x-ratelimit", "excludes x-ratelimit-seconds: both give X-RateLimit-Reset")
+		return &PolicyError{Path: "headers", Value: "XRateLimit", Reason: "excludes XRateLimitSeconds: both give X-RateLimit-Reset"}
 	case p.Dialects&NoHeaders != 0 && p.Dialects != NoHeaders:
-		return fieldError("headers", "none", "excludes every other form")
+		return &PolicyError{Path: "headers", Value: "NoHeaders", Reason: "excludes every other form"}
 	}
 	if p.ExposeHeaders {
 		c.exposed = exposedNames(c.dialects, p.HideDegraded)
@@ -147,7 +147,7 @@ func checkNames(p Policy) error {
 			case twice:
 				return fieldError(at, r.Name, "is already the name of "+first)
 			}
-			seen[r.Name] = fmt.Sprintf("%s[%d]", path, i)
+			seen[r.Name] = (&PolicyError{Path: fmt.Sprintf("%s[%d]", path, i)}).Field()
 		}
 		return nil
 	}

@@ -56,5 +56,5 @@ func ExampleRule() {
 	p := middleware.Policy{Default: []middleware.Rule{perKey, perUser}}
 	fmt.Println(p.Check())
 	// Output:
-	// middleware: invalid policy: default[1].key (rule "user"): claim sub: the policy has no Claims function
+	// middleware: invalid policy: Default[1].Key (rule "user"): claim sub: the policy has no Claims function
 }

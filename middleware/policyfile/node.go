@@ -15,6 +15,7 @@ type decoder struct {
 	options Options
 	lines   map[string]int    // line by path, for errors found later
 	written map[string]string // path in the file by path in the policy, where they differ
+	spelt   map[string]string // value in the file by path, where the policy has another spelling
 	err     error
 }
 
@@ -188,6 +189,7 @@ func (m *mapping) duration(name string, absent time.Duration) time.Duration {
 	if n == nil {
 		return absent
 	}
+	m.d.spelt[m.at(name)] = shown(n)
 	v, ok := duration(n.Value)
 	if !isString(n) || !ok {
 		m.d.fail(m.at(name), n, "is not a duration such as 90s, 5m, 24h or 7d, of at most 366d")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 )
 
@@ -110,7 +111,7 @@ func Parse(text []byte, o Options) (middleware.Policy, error) {
 	if err != nil {
 		return middleware.Policy{}, err
 	}
-	d := &decoder{options: o, lines: map[string]int{}, written: map[string]string{}}
+	d := &decoder{options: o, lines: map[string]int{}, written: map[string]string{}, spelt: map[string]string{}}
 	p := d.policy(root)
 	if d.err != nil {
 		return middleware.Policy{}, d.err
@@ -140,5 +141,16 @@ func (d *decoder) locate(err error) error {
 	for d.lines[path] == 0 && path != "" {
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
-	return &Error{Line: d.lines[path], Field: cmp.Or(d.written[p.Path], p.Path), Value: p.Value, Reason: p.Reason}
+	value := cmp.Or(d.spelt[p.Path], p.Value)
+	if !strings.HasPrefix(value, `"`) {
+		value = inFile.Replace(value)
+	}
+	return &Error{
+		Line: d.lines[path], Field: cmp.Or(d.written[p.Path], p.Path), Value: value, Reason: inFile.Replace(p.Reason),
+	}
 }
+
+// inFile turns what the check of a policy says in the words of Go into those of a file.
+var inFile = strings.NewReplacer("TokenBucket", limiter.TokenBucket.String(),
+	"Always[", "always[", "Default[", "default[", "Routes[", "routes[", "].Rules[", "].rules[",
+	"XRateLimitSeconds", "x-ratelimit-seconds", "XRateLimit", "x-ratelimit", "NoHeaders", "none")
