@@ -30,7 +30,7 @@ type call struct {
 func (m *Middleware) decide(x *exchange) (status int) {
 	if !x.prepare() {
 		// Nobody was asked, so there is nothing to tell of the other rules.
-		x.calls = slices.DeleteFunc(x.calls, func(c call) bool { return c.verdict != KeyMissing })
+		x.calls = slices.DeleteFunc(x.calls, func(c call) bool { return !c.verdict.forbids() })
 		return http.StatusForbidden
 	}
 	if x.route.refunds {
@@ -58,7 +58,7 @@ func (m *Middleware) decide(x *exchange) (status int) {
 	return status
 }
 
-// prepare finds subjects, costs and keys; false if a rule refuses for want of a subject.
+// prepare finds subjects, costs and keys; false if a rule refuses whatever the limiter says.
 func (x *exchange) prepare() bool {
 	refused := false
 	for _, r := range x.route.rules {
@@ -77,6 +77,10 @@ func (x *exchange) prepare() bool {
 				c.verdict = KeyMissing
 				refused = refused || !r.shadow
 			}
+		}
+		if c.budget.blocked && c.verdict != KeyMissing {
+			c.verdict = Blocked
+			refused = refused || !r.shadow
 		}
 		c.subjectTo = len(x.buf)
 		c.keyFrom = c.subjectTo
@@ -137,9 +141,9 @@ func (m *Middleware) takeStacked(x *exchange) {
 	wg.Wait()
 }
 
-// ask is one question to the limiter. A shadow rule without a subject asks nothing.
+// ask is one question to the limiter. A shadow rule that forbids asks nothing.
 func (m *Middleware) ask(x *exchange, c *call) {
-	if c.verdict != KeyMissing {
+	if !c.verdict.forbids() {
 		c.decision, c.err = m.limiter.Take(x.request.Context(), c.key, c.budget.limit, c.cost)
 	}
 }
@@ -147,8 +151,8 @@ func (m *Middleware) ask(x *exchange, c *call) {
 // judge turns the limiter's answer into the rule's verdict.
 func (c *call) judge(ctx context.Context) Verdict {
 	switch {
-	case c.verdict == KeyMissing:
-		return KeyMissing
+	case c.verdict.forbids():
+		return c.verdict
 	case c.err != nil:
 		return c.judgeError(ctx)
 	case c.decision.Degraded && c.rule.outage == OutageOpen:
@@ -191,7 +195,7 @@ func (m *Middleware) giveBack(x *exchange) {
 
 // took reports whether the call spent something.
 func (c *call) took() bool {
-	return c.err == nil && c.decision.Allowed && c.cost > 0 && !c.returned && c.verdict != KeyMissing
+	return c.err == nil && c.decision.Allowed && c.cost > 0 && !c.returned && !c.verdict.forbids()
 }
 
 // give returns the cost of one call, also when the client is gone: the budget may be

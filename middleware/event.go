@@ -26,11 +26,13 @@ const (
 	KeyMissing
 	// Canceled: the client went away before there was a decision.
 	Canceled
+	// Blocked: the limit's quota is 0, so the rule admits nothing.
+	Blocked
 )
 
 // String gives the name for logs and metrics.
 func (v Verdict) String() string {
-	names := [...]string{"admitted", "denied", "returned", "open", "unavailable", "key-missing", "canceled"}
+	names := [...]string{"admitted", "denied", "returned", "open", "unavailable", "key-missing", "canceled", "blocked"}
 	if int(v) < len(names) {
 		return names[v]
 	}
@@ -39,8 +41,12 @@ func (v Verdict) String() string {
 
 // refuses reports whether the verdict, on an enforcing rule, stops the request.
 func (v Verdict) refuses() bool {
-	return v == Denied || v == Unavailable || v == KeyMissing
+	return v == Denied || v == Unavailable || v.forbids()
 }
+
+// forbids reports whether the verdict refuses for a reason that no wait removes, and about
+// which the limiter was not asked.
+func (v Verdict) forbids() bool { return v == KeyMissing || v == Blocked }
 
 // Event tells what one rule decided. A request gives one Event per rule, and one more
 // with Returned for each cost that is given back after the response.

@@ -125,7 +125,8 @@ type Rule struct {
 	// Name is unique in the policy, printable ASCII of at most 64 bytes. It is part of
 	// the budget's key: a renamed rule starts afresh, a moved one does not.
 	Name string
-	// Limit is the budget.
+	// Limit is the budget. A Quota of 0 admits nothing: requests are refused with 403, since
+	// no wait makes them acceptable, and the limiter is not asked.
 	Limit limiter.Limit
 	// Plan and Plans let the limit depend on the request: where Plan finds a name that
 	// Plans has, that limit counts instead. The budget stays the same one, so whoever

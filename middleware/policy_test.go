@@ -41,7 +41,7 @@ func TestPolicyErrors(t *testing.T) {
 	}{
 		{middleware.Policy{}, "Default: is empty"},
 		{middleware.Policy{Routes: []middleware.Route{middleware.Exempt("/")}}, "Default: is empty"},
-		{rule(func(r *middleware.Rule) { r.Limit.Quota = 0 }), `Default[0].Limit.Quota (rule "a"): 0 is not within 1 to 2147483647`},
+		{rule(func(r *middleware.Rule) { r.Limit.Quota = -1 }), `Default[0].Limit.Quota (rule "a"): -1 is not within 0 to 2147483647`},
 		{rule(func(r *middleware.Rule) { r.Limit.Window = 0 }), `Default[0].Limit.Window (rule "a"): 0s is not within 1ms`},
 		{rule(func(r *middleware.Rule) { r.Limit.Algorithm = 9 }), `Default[0].Limit.Algorithm (rule "a"): 9 is unknown`},
 		{rule(func(r *middleware.Rule) { r.Limit.Split = 9 }), `Default[0].Limit.Split (rule "a"): 9 is unknown`},
@@ -64,8 +64,8 @@ func TestPolicyErrors(t *testing.T) {
 		{rule(func(r *middleware.Rule) { r.Plans = map[string]limiter.Limit{"p": limiter.Per(9, time.Second)} }), "Default[0].Plan (rule \"a\"): is missing"},
 		{rule(func(r *middleware.Rule) { r.Plan = middleware.Header("P") }), "Default[0].Plans (rule \"a\"): is missing"},
 		{rule(func(r *middleware.Rule) {
-			r.Plan, r.Plans = middleware.Header("P"), map[string]limiter.Limit{"p": {Window: time.Second}}
-		}), `Default[0].Plans["p"].Quota (rule "a"): 0 is not within`},
+			r.Plan, r.Plans = middleware.Header("P"), map[string]limiter.Limit{"p": {Quota: -2, Window: time.Second}}
+		}), `Default[0].Plans["p"].Quota (rule "a"): -2 is not within 0 to`},
 		{with(func(p *middleware.Policy) { p.Always = []middleware.Rule{perMinute("a", 1)} }), `Default[0].Name: "a" is already the name of Always[0]`},
 		{routes(middleware.On("/x", perMinute("a", 1))), `Routes[0].Rules[0].Name: "a" is already the name of Default[0]`},
 		{routes(middleware.Route{Exempt: true}), "Routes[0].Patterns: is missing"},

@@ -11,9 +11,10 @@ import (
 // Refusal is what a refused client is told.
 type Refusal struct {
 	// Status is 429 (nothing left), 503 (the limiter cannot decide) or 403 (the rule's
-	// key is absent).
+	// key is absent, or its quota is 0).
 	Status int
-	// Code is RATE_LIMIT_EXCEEDED, RATE_LIMIT_UNAVAILABLE or RATE_LIMIT_KEY_MISSING.
+	// Code is RATE_LIMIT_EXCEEDED, RATE_LIMIT_UNAVAILABLE, RATE_LIMIT_KEY_MISSING or
+	// RATE_LIMIT_BLOCKED.
 	Code string
 	// Message is for people.
 	Message string
@@ -51,12 +52,14 @@ func (p *compiled) refuse(w http.ResponseWriter, r *http.Request, status int, ca
 func (p *compiled) refusal(status int, calls []call) Refusal {
 	v := Refusal{Status: status}
 	var wait time.Duration
+	blocked := false
 	for i := range calls {
 		c := &calls[i]
 		if c.rule.shadow || !c.verdict.refuses() {
 			continue
 		}
 		v.Rules = append(v.Rules, c.rule.name)
+		blocked = blocked || c.verdict == Blocked
 		if c.verdict == Denied {
 			// All of them must admit, so the longest wait counts.
 			wait = max(wait, c.decision.RetryAfter)
@@ -78,6 +81,10 @@ func (p *compiled) refusal(status int, calls []call) Refusal {
 	default:
 		v.Code = "RATE_LIMIT_KEY_MISSING"
 		v.Message = "The request does not say whose limit it counts against"
+		if blocked {
+			v.Code = "RATE_LIMIT_BLOCKED"
+			v.Message = "Requests like this one are not admitted"
+		}
 	}
 	return v
 }

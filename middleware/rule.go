@@ -31,6 +31,7 @@ type rule struct {
 // budget is a limit with what its headers always say.
 type budget struct {
 	limit        limiter.Limit
+	blocked      bool // the quota is 0: nothing is admitted, and the limiter is not asked
 	capacity     int64
 	capacityText string
 	ietfName     string
@@ -118,8 +119,20 @@ func keyError(field string, k Key, err error) *PolicyError {
 	return e
 }
 
-// newBudget checks a limit and prepares its texts.
+// newBudget checks a limit and prepares its texts. A quota of 0, which is no limit to a
+// limiter, admits nothing; its other fields are checked all the same.
 func newBudget(name string, l limiter.Limit, cost int64) (*budget, error) {
+	if l.Quota < 0 || l.Quota > limiter.MaxQuota {
+		return nil, fieldError("quota", l.Quota, fmt.Sprintf("is not within 0 to %d", limiter.MaxQuota))
+	}
+	if l.Quota == 0 {
+		checked := l
+		checked.Quota = 1
+		if err := checked.Validate(); err != nil {
+			return nil, limitError(err)
+		}
+		return &budget{limit: l, blocked: true}, nil
+	}
 	if err := l.Validate(); err != nil {
 		return nil, limitError(err)
 	}

@@ -279,7 +279,7 @@ func TestKnownPatterns(t *testing.T) {
 	}
 	assert.ErrorContains(t, middleware.Policy{
 		Known: func(string) bool { return false }, Routes: []middleware.Route{middleware.Exempt("/x")}, Default: []middleware.Rule{perMinute("d", 1)},
-	}.Check(), `routes[0].pattern: "/x" is unknown`)
+	}.Check(), `Routes[0].Patterns: "/x" is unknown`)
 }
 
 // What a badly spelt path costs in memory does not grow with its length.

@@ -85,7 +85,7 @@ func TestSwapRefused(t *testing.T) {
 	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), daily(5))
 	require.NoError(t, err)
 	get(m.Wrap(teapot), "/")
-	require.ErrorIs(t, m.Swap(daily(0)), middleware.ErrPolicy)
+	require.ErrorIs(t, m.Swap(daily(-1)), middleware.ErrPolicy)
 	w := get(m.Wrap(teapot), "/")
 	assert.Equal(t, "5", w.Header().Get("X-RateLimit-Limit"))
 	assert.Equal(t, "3", w.Header().Get("X-RateLimit-Remaining"))
@@ -123,7 +123,7 @@ func TestSwapUnderLoad(t *testing.T) {
 				return
 			default:
 				assert.NoError(t, m.Swap([]middleware.Policy{small, large}[i%2]))
-				assert.Error(t, m.Swap(policy(0, middleware.IETF)))
+				assert.Error(t, m.Swap(policy(-1, middleware.IETF)))
 			}
 		}
 	})

@@ -16,11 +16,11 @@ func ExampleParse() {
 	_, err := policyfile.Parse([]byte(`
 default:
   - name: default
-    quota: 0
+    quota: -1
     window: 1m
 `), policyfile.Options{})
 	fmt.Println(err)
-	// Output: policyfile: 4: default[0].quota: 0 is not within 1 to 2147483647
+	// Output: policyfile: 4: default[0].quota: -1 is not within 0 to 2147483647
 }
 
 // The reference policy, as middleware.New takes it.

@@ -48,7 +48,7 @@ func duration(s string) (sum time.Duration, ok bool) {
 
 // component is a number and its unit.
 func component(number, unit string) (time.Duration, bool) {
-	if number == "" || number[0] == '.' || number[len(number)-1] == '.' {
+	if number == "" || unit == "" || number[0] == '.' || number[len(number)-1] == '.' {
 		return 0, false
 	}
 	times := time.Duration(1)

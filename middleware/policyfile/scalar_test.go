@@ -75,7 +75,7 @@ func TestDurations(t *testing.T) {
 		assertFits(t, fmt.Sprintf("default: [{name: a, quota: 1, window: %s}]", window))
 	}
 	for _, window := range []string{
-		"90", "0", "1.5", "90 s", "1 week", "1min", "1D", "1W", "1y", "1M", "P1D", "-5m", "+5m", ".5m", "5.m", "1_0s", "0x1s", "1e3s", "1..5s", "s", "d", "1h 30m", "1,5h",
+		"90", "0", "'0'", "1.5", "90 s", "1 week", "1min", "1D", "1W", "1y", "1M", "P1D", "-5m", "+5m", ".5m", "5.m", "1_0s", "0x1s", "1e3s", "1..5s", "s", "d", "1h 30m", "1,5h",
 		"every minute", "1:30", "~", "''", "[1m]", "{m: 1}", "1dd", "1mm", "1sm", "99999999999999999999d", "true", "2024-01-01",
 	} {
 		_, err := parse(window)
@@ -87,5 +87,21 @@ func TestDurations(t *testing.T) {
 	for _, window := range []string{"367d", "53w", "8785h", "99999w", "0s", "1ns", "999us", "0d", "999999d999999d999999d999999d"} {
 		_, err := parse(window)
 		assert.ErrorContains(t, err, "is not within 1ms to", window)
+	}
+}
+
+// A quota of 0 is said on purpose, and blocks: nothing else in a file may be 0.
+func TestZeros(t *testing.T) {
+	p, err := policyfile.Parse([]byte("default: [{name: a, quota: 0, window: 1m, plan: {header: P}, plans: {none: {quota: 0}, some: {quota: 5}}}]"), policyfile.Options{})
+	require.NoError(t, err)
+	assert.Zero(t, p.Default[0].Limit.Quota)
+	assert.Equal(t, time.Minute, p.Default[0].Plans["none"].Window)
+	assertFits(t, "default: [{name: a, quota: 0, window: 1m}]")
+	for _, rule := range []string{
+		"window: 0s", "quota: 0, window: 0s", "quota: 5, window: 1m, cost: 0", "quota: 5, window: 1m, algorithm: token-bucket, burst: 0",
+		"quota: 0, window: 1m, algorithm: token-bucket, burst: 0", "quota: 5, window: 1m, count: {statuses: [0]}", "quota: '0', window: 1m", "window: 1m",
+	} {
+		_, err := policyfile.Parse([]byte("default: [{name: a, "+rule+"}]"), policyfile.Options{})
+		assert.ErrorIs(t, err, middleware.ErrPolicy, rule)
 	}
 }

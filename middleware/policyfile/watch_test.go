@@ -82,12 +82,12 @@ func TestWatch(t *testing.T) {
 		assert.Equal(t, []int64{1, 2}, quotas)
 		assert.Equal(t, []error{nil}, reloads)
 
-		b.write("default: [{name: a, quota: 0, window: 1s}]\n")
+		b.write("default: [{name: a, quota: -1, window: 1s}]\n")
 		quotas, reloads = b.pass()
 		assert.Equal(t, []int64{1, 2}, quotas, "a broken file leaves the old policy in force")
 		require.Len(t, reloads, 2, "and is told once, not at every look")
 		assert.ErrorIs(t, reloads[1], middleware.ErrPolicy)
-		assert.ErrorContains(t, reloads[1], "default[0].quota: 0")
+		assert.ErrorContains(t, reloads[1], "default[0].quota: -1")
 
 		b.write(policyOf(3))
 		quotas, _ = b.pass()
@@ -192,7 +192,7 @@ func TestWatchDrivesAMiddleware(t *testing.T) {
 		for _, step := range []struct{ rule, limit, left string }{
 			{"name: a, quota: 50, window: 8000h", "50", "47"},
 			{"name: a, quota: 2, window: 8000h", "2", "0"},
-			{"name: a, quota: 0, window: 8000h", "2", "0"},
+			{"name: a, quota: -1, window: 8000h", "2", "0"},
 			{"name: a, quota: 50, window: 8000h", "50", "46"},
 			{"name: a, quota: 50, window: 7000h", "50", "49"},
 			{"name: a, quota: 50, window: 8000h, algorithm: sliding-window", "50", "49"},
@@ -203,7 +203,7 @@ func TestWatchDrivesAMiddleware(t *testing.T) {
 			shows(step.limit, step.left)
 		}
 		require.Len(t, told, 6)
-		assert.Equal(t, "policyfile: "+path+":1: default[0].quota: 0 is not within 1 to 2147483647", told[2])
+		assert.Equal(t, "policyfile: "+path+":1: default[0].quota: -1 is not within 0 to 2147483647", told[2])
 		assert.Equal(t, []string{"<nil>", "<nil>", "<nil>", "<nil>", "<nil>"}, append(told[:2:2], told[3:]...))
 	})
 }
