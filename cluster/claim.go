@@ -24,10 +24,12 @@ func (n *Node) claimPending(v *view) {
 		}
 		p := v.byName[w.from]
 		if p == nil || age-w.since > handoverMax {
+			from := w.from
 			if p != nil {
+				from = "" // it is there, and does not hand over
 				late++
 			}
-			n.holdLocked(part)
+			n.takeOverLocked(v, part, from)
 			continue
 		}
 		if w.asked == 0 || age-w.asked >= claimEvery {
@@ -94,7 +96,7 @@ func (n *Node) claimed(p *peer, c *claimCall) {
 		switch name := c.names[i]; {
 		case name == p.name: // it holds it, and will complete
 		case name == "" || name == n.cfg.Name:
-			n.holdLocked(part)
+			n.takeOverLocked(n.view.Load(), part, "")
 		case n.view.Load().byName[name] == nil || w.hops >= hopsMax:
 			w.hops = 0 // gossip is behind: ask again soon
 		default:

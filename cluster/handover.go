@@ -66,14 +66,12 @@ func (n *Node) transfer(old, v *view) {
 		case held:
 		case w != nil:
 			if v.byName[w.from] == nil {
-				n.blind[part].Store(n.knowsNothing(v, part))
-				n.holdLocked(part)
+				n.takeOverLocked(v, part, w.from)
 			}
 		default:
 			from := n.holderBefore(old, v, part)
 			if v.byName[from] == nil {
-				n.blind[part].Store(n.settled.Load() && n.knowsNothing(v, part))
-				n.holdLocked(part)
+				n.takeOverLocked(v, part, from)
 				break
 			}
 			n.pending[part] = &pending{from: from, since: n.clock.age(), done: make(chan struct{})}
@@ -103,7 +101,6 @@ func (n *Node) holderBefore(old, v *view, part int) string {
 // holdLocked makes this node the one that decides for a partition, whether or not
 // the last holder has handed it over.
 func (n *Node) holdLocked(part int) {
-	n.orphaned[part].Store(n.clock.now())
 	n.ledger.Hold(part, true)
 	n.lastHolder[part] = ""
 	n.endPendingLocked(part)
@@ -225,7 +222,7 @@ func (n *Node) resend(v *view) {
 			for _, s := range c.slots {
 				n.ledger.Due(s.ID, s.Origin, allRanks)
 			}
-			n.holdLocked(part)
+			n.takeOverLocked(v, part, c.to.name)
 			continue
 		}
 		c.lost = n.ledger.DueCount(part, 1) > 0 || n.sendComplete(part, c) != nil
@@ -255,8 +252,8 @@ func (n *Node) completed(c *completeCall, from *session) error {
 	for _, s := range c.slots {
 		n.ledger.Merge(s, now, allRanks)
 	}
+	n.orphans.since[c.part].Store(0)
 	n.holdLocked(c.part)
-	n.orphaned[c.part].Store(0)
 	n.receipts[c.part] = receipt{from.name, v.table, n.clock.age()}
 	if !v.owns(c.part) {
 		n.kick(n.flush) // and on to who owns it here

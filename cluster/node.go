@@ -73,8 +73,7 @@ type Node struct {
 	pendings   atomic.Int32
 	lastHolder [limiter.Partitions]string
 	receipts   [limiter.Partitions]receipt
-	orphaned   [limiter.Partitions]atomic.Int64 // when it was taken over from a holder that was gone; 0: it was not
-	blind      [limiter.Partitions]atomic.Bool  // and this node had no copies
+	orphans    orphans
 	unacked    map[int]*ceded
 	cessions   uint64          // how many partitions this node has handed over
 	empty      bool            // this node has left and handed everything over: it takes nothing more

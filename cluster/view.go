@@ -62,34 +62,9 @@ func (v *view) share(mode limiter.Split, part int, age time.Duration) (s limiter
 	return s, false
 }
 
-// caution is how much this node may admit for a partition that it took over from a
-// holder that vanished: for a while, one node's share. With SplitFull, until those
-// have told who decided alone meanwhile, if this node has no copies. With the other
-// modes, until it is clear how many are gone, since in a split they vanish one by one.
-func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
-	part := id.Partition()
-	orphaned := n.orphaned[part].Load()
-	one := limiter.Share{Seen: 1, Known: v.known}
-	switch {
-	case orphaned == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught):
-		return s, false
-	case mode == limiter.SplitFull:
-		return one, n.blind[part].Load() && !v.caught && now-orphaned < int64(blindTime)
-	case n.clock.age()-v.lossAt < lossTime:
-		return one, true
-	}
-	// The last holder may be in the minority, and did not know it at first.
-	return limiter.Share{Seen: v.heard, Known: v.known}, mode == limiter.SplitQuorum && limiter.WindowStart(id, l, now) < orphaned
-}
-
 // healing says whether a node came back so recently that not all slots may be where
 // they belong.
 func (v *view) healing(age time.Duration) bool { return v.backAt != 0 && age-v.backAt < healTime }
-
-const (
-	blindTime = time.Second     // for the others to tell what they decided alone
-	lossTime  = 4 * time.Second // for gossip to find out who else is gone
-)
 
 // healTime is for how long at most members that vanished and came back do not count as
 // heard. Normally they say when they have caught up, after one flush.
@@ -205,6 +180,7 @@ func (n *Node) count(v *view, list []*member, vanished int) {
 func (n *Node) moveTo(v *view) {
 	old := n.view.Load()
 	ranks := uint8(1)<<min(len(v.table.Members()), n.cfg.Replicas+1) - 1
+	was := v.indexesIn(old)
 	for part := range limiter.Partitions {
 		if v.table == old.table && n.settled.Load() {
 			break
@@ -216,7 +192,7 @@ func (n *Node) moveTo(v *view) {
 		}
 		due := uint8(0)
 		if !n.ledger.Empty(part) {
-			due = n.newHolders(old, v, part) & mask
+			due = n.newHolders(old, v, was, part) & mask
 		}
 		n.ledger.SetHolders(part, mask, due, n.clock.ownNow())
 	}
@@ -226,6 +202,7 @@ func (n *Node) moveTo(v *view) {
 	}
 	n.view.Store(v)
 	n.transfer(old, v)
+	n.adopt(v)
 	n.settled.Store(true)
 	var gone []limiter.Origin
 	for _, p := range old.all {
@@ -244,16 +221,25 @@ func (n *Node) moveTo(v *view) {
 	}
 }
 
-// newHolders is the ranks whose holder in v was not a holder in old.
-func (n *Node) newHolders(old, v *view, part int) (mask uint8) {
-	had := map[string]bool{}
+// indexesIn is, for each member of the table, its index in an older one, or -1.
+func (v *view) indexesIn(old *view) []int {
+	was := make([]int, len(v.table.Members()))
+	for i, name := range v.table.Members() {
+		was[i] = old.table.Index(name)
+	}
+	return was
+}
+
+// newHolders is the ranks whose holder in v was not a holder in old, where that one had
+// the index that was says.
+func (n *Node) newHolders(old, v *view, was []int, part int) (mask uint8) {
+	var had [ring.Ranks]int
 	for rank := range n.cfg.Replicas + 1 {
-		if i := old.table.Holder(part, rank); i >= 0 {
-			had[old.table.Members()[i]] = true
-		}
+		had[rank] = old.table.Holder(part, rank)
 	}
 	for rank := range n.cfg.Replicas + 1 {
-		if i := v.table.Holder(part, rank); i >= 0 && !had[v.table.Members()[i]] {
+		i := v.table.Holder(part, rank)
+		if i >= 0 && (was[i] < 0 || !slices.Contains(had[:n.cfg.Replicas+1], was[i])) {
 			mask |= 1 << rank
 		}
 	}

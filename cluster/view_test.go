@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -99,4 +101,42 @@ func TestThoseWhoComeBackCountTogether(t *testing.T) {
 	now = now.Add(healTime + 1)
 	require.Equal(t, 4, heard())
 	require.Equal(t, 4, v.before)
+}
+
+// Who is new among the holders of a partition, against the same in other words.
+func TestNewHolders(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	some := func() *view {
+		var names []string
+		for i := range 12 {
+			if r.IntN(2) == 0 {
+				names = append(names, fmt.Sprintf("n%d", i))
+			}
+		}
+		table, err := ring.New(append(names, "self"))
+		require.NoError(t, err)
+		return &view{table: table}
+	}
+	for range 40 {
+		n, old, v := &Node{cfg: Config{Replicas: 1 + r.IntN(2)}}, some(), some()
+		was := v.indexesIn(old)
+		holder := func(v *view, part, rank int) string {
+			if i := v.table.Holder(part, rank); i >= 0 {
+				return v.table.Members()[i]
+			}
+			return ""
+		}
+		for part := range limiter.Partitions {
+			had, want := map[string]bool{"": true}, uint8(0)
+			for rank := range n.cfg.Replicas + 1 {
+				had[holder(old, part, rank)] = true
+			}
+			for rank := range n.cfg.Replicas + 1 {
+				if !had[holder(v, part, rank)] {
+					want |= 1 << rank
+				}
+			}
+			require.Equal(t, want, n.newHolders(old, v, was, part))
+		}
+	}
 }

@@ -1,0 +1,85 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// A partition is an orphan if it was taken from a holder that vanished, and that one is
+// still missing: it may be on the other side of a split, and have admitted what nobody
+// here knows. What was nobody's, as when a cluster forms, or came by an answer to a claim,
+// is none: a crash of somebody else must not throttle it.
+
+// orphans are those of a node. Ages and not cluster time, which may step.
+type orphans struct {
+	since [limiter.Partitions]atomic.Int64 // age at which it was taken over; 0: it is none
+	blind [limiter.Partitions]atomic.Bool  // and this node had no copies
+	from  [limiter.Partitions]string       // from whom; guarded by Node.mu
+}
+
+const (
+	blindTime = time.Second     // for the others to tell what they decided alone
+	lossTime  = 4 * time.Second // for gossip to find out who else is gone
+)
+
+// takeOverLocked makes this node the one that decides for a partition, although nobody has
+// handed it over. from is whose it was; empty is nobody's, or that nobody knows.
+func (n *Node) takeOverLocked(v *view, part int, from string) {
+	n.orphans.since[part].Store(0)
+	// A holder that left has handed over. One whose name has another process by now did not.
+	if m := n.members.get(from); m != nil && (m.live || m.vanished(n.clock.age(), n.cfg.ForgetAfter)) {
+		n.orphans.from[part] = from
+		n.orphans.blind[part].Store(n.knowsNothing(v, part))
+		n.orphans.since[part].Store(max(1, int64(n.clock.age())))
+	}
+	n.holdLocked(part)
+}
+
+// adopt ends what are no orphans any more: the last holder is back and has told what it
+// admitted, or has left, or is forgotten.
+func (n *Node) adopt(v *view) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	age, missing := n.clock.age(), map[string]bool{}
+	for part := range n.orphans.since {
+		since := n.orphans.since[part].Load()
+		if since == 0 || age-time.Duration(since) < blindTime {
+			continue
+		}
+		from := n.orphans.from[part]
+		is, known := missing[from]
+		if !known {
+			m := n.members.get(from)
+			is = m != nil && (m.vanished(age, n.cfg.ForgetAfter) ||
+				m.live && age-m.backAt < healTime && !n.members.hasCaughtUp(from, v.table.Fingerprint()))
+			missing[from] = is
+		}
+		if !is {
+			n.orphans.since[part].Store(0)
+		}
+	}
+}
+
+// caution is how much this node may admit for an orphan: for a while, one node's share.
+// With SplitFull, until those have told who decided alone meanwhile, if this node has no
+// copies. With the other modes, until it is clear how many are gone, since in a split they
+// vanish one by one.
+func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
+	part := id.Partition()
+	since := time.Duration(n.orphans.since[part].Load())
+	if since == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught) {
+		return s, false
+	}
+	age, one := n.clock.age(), limiter.Share{Seen: 1, Known: v.known}
+	switch {
+	case mode == limiter.SplitFull:
+		return one, n.orphans.blind[part].Load() && !v.caught && age-since < blindTime
+	case age-v.lossAt < lossTime:
+		return one, true
+	}
+	// The last holder may be in the minority, and did not know it at first.
+	began := age - time.Duration(now-limiter.WindowStart(id, l, now))
+	return limiter.Share{Seen: v.heard, Known: v.known}, mode == limiter.SplitQuorum && began < since
+}
