@@ -170,7 +170,8 @@ func (n *Node) open(ctx context.Context) (err error) {
 }
 
 func (n *Node) transportConfig() transport.Config {
-	c := transport.Config{Label: n.cfg.Label, Dial: n.cfg.Network.Dial, Logger: n.log}
+	// As many nodes as there can be, each with its old connection beside the new one.
+	c := transport.Config{Label: n.cfg.Label, Dial: n.cfg.Network.Dial, Logger: n.log, MaxConns: 2 * ring.Partitions}
 	if len(n.cfg.Secret) > 0 {
 		key, err := hkdf.Key(sha256.New, n.cfg.Secret, nil, "weir calls v1", 32)
 		if err != nil {

@@ -28,6 +28,10 @@ type session struct {
 	missed bool     // slots were refused: the next "caught up" is not true
 }
 
+// Who lets a node's new connection take the place of its old ones. Two nodes of one name
+// do not end each other's.
+func (s *session) Who() (peer string, process uint64) { return s.name + " " + s.addr, uint64(s.origin) }
+
 // Hello refuses nodes of another ring scheme.
 func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	h, err := readHello(b)

@@ -42,7 +42,8 @@ type Config struct {
 	// calls fail with [ErrBusy], and a peer that does not read its answers is cut off.
 	// Default 1 MiB, at least MaxFrame+4.
 	MaxBuffer int
-	// MaxConns bounds a server's connections. Default 256.
+	// MaxConns bounds a server's connections whose peers have proved themselves. A peer
+	// that is [Named] has two at most. Default 256.
 	MaxConns int
 	// MaxHandshakes bounds those of them that have not proved themselves yet; one more
 	// is closed at once. Default 64.

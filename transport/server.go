@@ -37,7 +37,9 @@ type Server struct {
 	mu          sync.Mutex // guards what follows
 	closed      bool
 	conns       map[net.Conn]struct{} // all that are open
+	named       map[string][]*Session // by who is at the other end, the oldest first: see replace.go
 	handshaking int                   // how many of conns have not proved themselves
+	serving     int                   // and how many have, and were let in
 	logged      map[string]time.Time  // when a complaint was last made
 }
 
@@ -60,12 +62,14 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 		cred:    cred,
 		handler: handler,
 		conns:   make(map[net.Conn]struct{}),
+		named:   make(map[string][]*Session),
 		logged:  make(map[string]time.Time),
 	}, nil
 }
 
 // ServeConn takes over a connection that begins with our [Preface], and returns at
-// once. Beyond MaxHandshakes or MaxConns it closes it.
+// once. Beyond MaxHandshakes it closes it; beyond MaxConns too, once it is clear who
+// dials, unless it replaces another.
 func (s *Server) ServeConn(raw net.Conn) {
 	s.mu.Lock()
 	if s.closed {
@@ -73,8 +77,7 @@ func (s *Server) ServeConn(raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
-	full := s.handshaking >= s.cfg.MaxHandshakes || len(s.conns)-s.handshaking >= s.cfg.MaxConns
-	if full {
+	if s.handshaking >= s.cfg.MaxHandshakes {
 		s.mu.Unlock()
 		s.turnAway(raw)
 		return
@@ -107,6 +110,9 @@ func (s *Server) serve(raw net.Conn) {
 	s.mu.Lock()
 	closed := s.closed
 	delete(s.conns, raw)
+	if session != nil {
+		s.forgetLocked(session)
+	}
 	s.mu.Unlock()
 	_ = raw.Close()
 	if closed {
@@ -127,21 +133,15 @@ func (s *Server) handshake(raw net.Conn) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Those that proved themselves while the last place was taken: now it is known.
-	s.mu.Lock()
-	full := len(s.conns)-s.handshaking >= s.cfg.MaxConns
-	s.mu.Unlock()
-	if full {
-		return nil, refuse(l.conn, statusTooBusy.reason())
-	}
 	value, reply, err := s.handler.Hello(raw.RemoteAddr(), l.body)
 	if err != nil {
 		return nil, refuse(l.conn, err.Error())
 	}
-	if err := welcomeDialer(l, reply); err != nil {
-		return nil, err
+	session := newSession(s, l, value)
+	if !s.admit(session) {
+		return session, refuse(l.conn, statusTooBusy.reason())
 	}
-	return newSession(s, l, value), nil
+	return session, welcomeDialer(l, reply)
 }
 
 // report logs what an operator should see: two sides that can never talk, garbage, a

@@ -17,13 +17,14 @@ const flushAt = 64 << 10
 // read from either. Answers that come later have a writing goroutine.
 type Session struct {
 	link
-	value   any
-	cfg     *Config
-	handler Handler
-	writer  chan struct{} // holds one token: whoever put it there may write
-	bound   time.Time     // the write deadline; of who has the token
-	wake    chan struct{} // holds one signal: there are late answers
-	dead    chan struct{} // closed when the session ends
+	value    any
+	admitted bool // it has a place among the server's connections; guarded by Server.mu
+	cfg      *Config
+	handler  Handler
+	writer   chan struct{} // holds one token: whoever put it there may write
+	bound    time.Time     // the write deadline; of who has the token
+	wake     chan struct{} // holds one signal: there are late answers
+	dead     chan struct{} // closed when the session ends
 
 	out  []byte       // answers to what has been read; of the reading goroutine alone
 	open atomic.Int64 // requests that are to be answered later
