@@ -127,10 +127,14 @@ func (b *budget) soonest(now time.Time, ahead int, spread bool) time.Duration {
 // due is when the nth of left requests is sent if they are spread evenly between
 // the last one sent and the reset, and others take their share of them.
 func (b *budget) due(nth, left int64) time.Time {
-	window := b.reset.Sub(b.sent)
+	early := b.share.early(b.reset)
 	left = max(left-b.share.reserve(), 0)
-	step := b.share.scale(window / time.Duration(left+1))
-	return b.sent.Add(min(step*time.Duration(nth), farthest))
+	step := b.share.scale(max(early.Sub(b.sent), 0) / time.Duration(left+1))
+	at := b.sent.Add(min(step*time.Duration(nth), farthest))
+	if b.share.shared() && !at.Before(early) {
+		return b.reset
+	}
+	return at
 }
 
 // expire forgets a window that is over.
@@ -223,12 +227,15 @@ func (b *budget) learn(seq uint64, remaining int64, now, reset time.Time) {
 		if apart > 0 {
 			b.reset = reset
 		}
+		if reset.Before(b.share.reset) {
+			b.share.reset = reset
+		}
 	case b.phase != known || apart > 0 || seq > b.learned:
 		// A window later than ours, or a newer view of a budget that refills. Newer
 		// is only what was sent after our view had arrived: of two requests in
 		// flight together, the server may have served either first.
 		b.phase, b.reset = known, reset
-		b.share.began = now
+		b.share.began, b.share.reset = now, reset
 		b.left, b.least, b.lost = remaining-b.flying, remaining, 0
 	default:
 		return // from a window that is over, or overtaken

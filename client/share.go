@@ -21,6 +21,7 @@ type share struct {
 	began  time.Time // the present view's first answer,
 	sent   int64     // and how many were sent in it
 	limit  int64     // as the last answer said
+	reset  time.Time // the earliest that an answer put it
 	resume time.Time // nothing is sent before: see over
 }
 
@@ -39,6 +40,17 @@ func (s *share) reserve() int64 {
 		return 0
 	}
 	return s.limit / 100
+}
+
+// early is when to be through with a window, if the budget is shared. Servers round a
+// reset up, so the budget is usually whole again a while before, and what is unspent
+// then is lost: a second before the earliest that an answer put it, or a tenth of a
+// short window. Nothing is sent from then on, as all of us have the same last moment.
+func (s *share) early(reset time.Time) time.Time {
+	if !s.shared() {
+		return reset
+	}
+	return s.reset.Add(-min(time.Second, s.reset.Sub(s.began)/10))
 }
 
 // sending notes a request. One that comes long after it could have been sent says

@@ -129,8 +129,10 @@ export class Budget {
 
   /** When the nth of left requests is sent if they are spread evenly until the reset. */
   private due(nth: number, left: number): number {
-    const step = (this.reset - this.sent) / (Math.max(left - this.share.reserve(), 0) + 1);
-    return this.sent + Math.min(this.share.scale(step) * nth, FARTHEST);
+    const early = this.share.early(this.reset);
+    const step = Math.max(early - this.sent, 0) / (Math.max(left - this.share.reserve(), 0) + 1);
+    const at = this.sent + Math.min(this.share.scale(step) * nth, FARTHEST);
+    return this.share.shared() && at >= early ? this.reset : at;
   }
 
   private expire(now: number): void {
@@ -166,6 +168,7 @@ export class Budget {
       this.left = Math.min(this.left, remaining - this.flying);
       this.least = Math.min(this.least, remaining);
       this.reset = Math.max(this.reset, reset);
+      this.share.reset = Math.min(this.share.reset, reset);
     } else if (this.phase !== "known" || apart > 0 || seq > this.learned) {
       // A window later than ours, or a newer view of a budget that refills. Newer is only
       // what was sent after our view had arrived.
@@ -175,6 +178,7 @@ export class Budget {
       this.least = remaining;
       this.lost = 0;
       this.share.began = now;
+      this.share.reset = reset;
     } else {
       return; // from a window that is over, or overtaken
     }

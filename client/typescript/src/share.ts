@@ -11,6 +11,8 @@ export class Share {
   limit = 0;
   /** When the present view's first answer arrived. */
   began = 0;
+  /** The earliest that an answer put the reset. */
+  reset = 0;
   /** Nothing is sent before: see over. */
   resume = -Infinity;
   private seen = 0;
@@ -22,13 +24,23 @@ export class Share {
     return Math.min(step * (1 + this.others), FARTHEST);
   }
 
-  private shared(): boolean {
+  shared(): boolean {
     return this.others > 0.1;
   }
 
   /** How much of the budget is left alone, for the errors of those who share. */
   reserve(): number {
     return this.shared() ? Math.floor(this.limit / 100) : 0;
+  }
+
+  /**
+   * When to be through with a window, if the budget is shared. Servers round a reset up, so
+   * the budget is usually whole again a while before, and what is unspent then is lost: a
+   * second before the earliest that an answer put it, or a tenth of a short window. Nothing
+   * is sent from then on, as all of us have the same last moment.
+   */
+  early(reset: number): number {
+    return this.shared() ? this.reset - Math.min(1, (this.reset - this.began) / 10) : reset;
   }
 
   /**
