@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
-	"sync"
-	"time"
 
 	"github.com/weir-go/weir/limiter"
 )
@@ -20,39 +17,23 @@ type call struct {
 	keyFrom, keyTo         int    // of exchange.buf
 	key                    string // view of exchange.buf
 	decision               limiter.Decision
-	err                    error
+	err                    error // there is no decision
+	outage                 error // why the limiter gave none, where this process decided
 	verdict                Verdict
+	first                  bool // ask before the others: it is likely to refuse
+	looked                 bool // only looked: another rule had refused already
 	returned               bool // the cost was given back
 }
 
 // decide asks the limiter for every rule and returns the status to refuse with, or 0 for
-// the request to pass. A refused request spends from no budget.
+// the request to pass. A denied request spends from no budget.
 func (m *Middleware) decide(x *exchange) (status int) {
-	if !x.prepare() {
-		// Nobody was asked, so there is nothing to tell of the other rules.
-		x.calls = slices.DeleteFunc(x.calls, func(c call) bool { return !c.verdict.forbids() })
-		return http.StatusForbidden
-	}
-	if x.route.refunds {
-		x.asked = time.Now()
-	}
-	m.take(x)
-	ctx := x.request.Context()
-	for i := range x.calls {
-		c := &x.calls[i]
-		c.verdict = c.judge(ctx)
-		switch {
-		case c.verdict == Canceled:
-			status = statusClientGone
-		case c.rule.shadow || status == statusClientGone:
-		case c.verdict == Denied:
-			status = http.StatusTooManyRequests
-		case c.verdict == Unavailable && status == 0:
-			status = http.StatusServiceUnavailable
+	forbidden := !x.prepare()
+	if status = m.take(x); status == 0 {
+		m.keep(x)
+		if forbidden {
+			status = http.StatusForbidden // what the other rules took is spent
 		}
-	}
-	if status != 0 {
-		m.giveBack(x)
 	}
 	m.count(x, status)
 	return status
@@ -119,47 +100,39 @@ func clampCost(cost, capacity int64) int64 {
 	return min(cost, capacity)
 }
 
-// take asks for every call: on this goroutine for one, in parallel for several, since
-// their owners may be different nodes and each answer may be a round trip away.
-func (m *Middleware) take(x *exchange) {
-	switch len(x.calls) {
-	case 0: // every rule was left out
-	case 1:
-		m.ask(x, &x.calls[0])
-	default:
-		m.takeStacked(x)
+// status is the one to refuse with by the answers so far, or 0. tentative says that it
+// rests on denials alone that may not last.
+func (x *exchange) status() (status int, tentative bool) {
+	for i := range x.calls {
+		c := &x.calls[i]
+		switch {
+		case c.rule.shadow:
+		case c.verdict == Denied:
+			tentative = c.decision.Tentative && (status != http.StatusTooManyRequests || tentative)
+			status = http.StatusTooManyRequests
+		case c.verdict == Unavailable && status != http.StatusTooManyRequests:
+			status = http.StatusServiceUnavailable
+		case c.verdict == Canceled && status == 0:
+			status = statusClientGone
+		}
 	}
-}
-
-// takeStacked is apart from take because its closures would make every request allocate.
-func (m *Middleware) takeStacked(x *exchange) {
-	var wg sync.WaitGroup
-	for i := range x.calls[1:] {
-		wg.Go(func() { m.ask(x, &x.calls[i+1]) })
-	}
-	m.ask(x, &x.calls[0])
-	wg.Wait()
-}
-
-// ask is one question to the limiter. A shadow rule that forbids asks nothing.
-func (m *Middleware) ask(x *exchange, c *call) {
-	if !c.verdict.forbids() {
-		c.decision, c.err = m.limiter.Take(x.request.Context(), c.key, c.budget.limit, c.cost)
-	}
+	return status, tentative && status == http.StatusTooManyRequests
 }
 
 // judge turns the limiter's answer into the rule's verdict.
 func (c *call) judge(ctx context.Context) Verdict {
 	switch {
-	case c.verdict.forbids():
-		return c.verdict
 	case c.err != nil:
 		return c.judgeError(ctx)
 	case c.decision.Degraded && c.rule.outage == OutageOpen:
 		return Open
 	case c.decision.Degraded && c.rule.outage == OutageClosed:
 		return Unavailable
-	case c.decision.Allowed || c.cost == 0:
+	case c.cost == 0:
+		return Admitted
+	case c.looked && c.decision.Remaining >= c.cost:
+		return Returned // it would have been admitted
+	case c.decision.Allowed && !c.looked:
 		return Admitted
 	}
 	return Denied
@@ -170,47 +143,22 @@ func (c *call) judgeError(ctx context.Context) Verdict {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return Canceled
-	case errors.Is(c.err, limiter.ErrLimit), errors.Is(c.err, limiter.ErrKey), errors.Is(c.err, limiter.ErrCost):
+	case isMistake(c.err):
 		// No outage: the question was wrong. To pass would turn whatever a client can
 		// do to cause it into a way around the limit.
 		return Unavailable
 	case c.rule.outage == OutageClosed:
 		return Unavailable
+	case ctx.Err() != nil:
+		// No outage either: the request came too late, or was made to.
+		return Canceled
 	}
 	return Open
 }
 
-// giveBack returns what the calls of a refused request took.
-func (m *Middleware) giveBack(x *exchange) {
-	for i := range x.calls {
-		c := &x.calls[i]
-		if c.took() {
-			m.give(x, c)
-			if c.returned && c.verdict == Admitted {
-				c.verdict = Returned
-			}
-		}
-	}
-}
-
-// took reports whether the call spent something.
-func (c *call) took() bool {
-	return c.err == nil && c.decision.Allowed && c.cost > 0 && !c.returned && !c.verdict.forbids()
-}
-
-// give returns the cost of one call, also when the client is gone: the budget may be
-// shared with others. After the reset there is nothing left of what was taken, and to
-// give it back then would take it off what others have spent since.
-func (m *Middleware) give(x *exchange, c *call) {
-	if time.Since(x.asked) >= c.decision.ResetAfter {
-		return
-	}
-	ctx := context.WithoutCancel(x.request.Context())
-	if err := m.limiter.Give(ctx, c.key, c.budget.limit, c.cost); err != nil {
-		m.stats.lostReturns.Add(1)
-		return
-	}
-	c.returned = true
+// isMistake reports whether a limiter's error is about the question.
+func isMistake(err error) bool {
+	return errors.Is(err, limiter.ErrLimit) || errors.Is(err, limiter.ErrKey) || errors.Is(err, limiter.ErrCost)
 }
 
 // count keeps the Stats.
@@ -218,13 +166,16 @@ func (m *Middleware) count(x *exchange, status int) {
 	if status == http.StatusServiceUnavailable {
 		m.stats.unavailable.Add(1)
 	}
-	if status != 0 {
-		return
-	}
+	open, local := false, false
 	for i := range x.calls {
-		if c := &x.calls[i]; c.verdict == Open && c.err != nil && !c.rule.shadow {
-			m.stats.failedOpen.Add(1)
-			return
-		}
+		c := &x.calls[i]
+		open = open || status == 0 && c.verdict == Open && c.err != nil && !c.rule.shadow
+		local = local || c.outage != nil && !c.rule.shadow
+	}
+	if open {
+		m.stats.failedOpen.Add(1)
+	}
+	if local {
+		m.stats.local.Add(1)
 	}
 }

@@ -42,8 +42,9 @@ func TestStackedShowsTheTightest(t *testing.T) {
 		retryAfter   string
 	}{
 		{left(9), left(999), "10", "9", 418, ""},
-		{left(9), left(100), "1000", "100", 418, ""}, // 10 % of it
-		{left(1), left(100), "10", "1", 418, ""},     // equal: either, the first here
+		{left(9), left(100), "10", "9", 418, ""}, // the fewest, though not in proportion
+		{left(9), left(9), "1000", "9", 418, ""}, // equal: the least in proportion
+		{left(1), left(100), "10", "1", 418, ""},
 		{left(0), left(1), "10", "0", 418, ""},
 		{denied, left(5), "10", "0", 429, "42"},
 		{left(5), denied, "1000", "0", 429, "42"},

@@ -15,8 +15,8 @@ const (
 	Admitted Verdict = iota
 	// Denied: nothing is left. A shadow rule's denial has no effect.
 	Denied
-	// Returned: what the rule took was given back, because another rule refused the
-	// request or because its outcome does not count.
+	// Returned: the rule would let pass and took nothing, or gave back what it took,
+	// because another rule refused the request or because its outcome does not count.
 	Returned
 	// Open: the limiter could not decide properly, and the rule lets pass then.
 	Open
@@ -24,7 +24,8 @@ const (
 	Unavailable
 	// KeyMissing: the rule's key is absent, and the rule refuses then.
 	KeyMissing
-	// Canceled: the client went away before there was a decision.
+	// Canceled: the client went away, or the request's deadline passed, before there was
+	// a decision.
 	Canceled
 	// Blocked: the limit's quota is 0, so the rule admits nothing.
 	Blocked
@@ -66,19 +67,21 @@ type Event struct {
 	Limit limiter.Limit
 	// Cost is what the request asked for.
 	Cost int64
-	// Decision is the limiter's; the zero Decision if Err is set or none was asked for.
+	// Decision is the limiter's; the zero Decision if there is none.
 	Decision limiter.Decision
 	// Verdict is what the rule made of it.
 	Verdict Verdict
 	// Subject is the raw subject, only if [Policy].RevealKeys is set.
 	Subject string
-	// Err is why there is no decision.
+	// Err is why the limiter gave no decision. Where the rule then takes that of this
+	// process ([OutageLocal]), Decision is set all the same, and degraded.
 	Err error
 }
 
 // Stats counts what should not happen. What should, a policy's OnDecision can count.
 type Stats struct {
 	FailedOpen  int64 // requests that passed without a decision
+	Local       int64 // requests that this process decided alone, as the limiter did not
 	Unavailable int64 // requests refused with 503
 	LostReturns int64 // costs that could not be given back
 	HookPanics  int64 // panics in OnDecision
@@ -86,13 +89,14 @@ type Stats struct {
 
 // stats is Stats in the making.
 type stats struct {
-	failedOpen, unavailable, lostReturns, hookPanics atomic.Int64
+	failedOpen, local, unavailable, lostReturns, hookPanics atomic.Int64
 }
 
 // Stats returns the counts since New.
 func (m *Middleware) Stats() Stats {
 	return Stats{
 		FailedOpen:  m.stats.failedOpen.Load(),
+		Local:       m.stats.local.Load(),
 		Unavailable: m.stats.unavailable.Load(),
 		LostReturns: m.stats.lostReturns.Load(),
 		HookPanics:  m.stats.hookPanics.Load(),
@@ -108,6 +112,9 @@ func (m *Middleware) report(x *exchange, c *call) {
 		Context: x.request.Context(), Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
 		Decision: c.decision, Verdict: c.verdict, Err: c.err,
+	}
+	if c.outage != nil {
+		e.Err = c.outage
 	}
 	if x.policy.revealKeys {
 		e.Subject = string(x.buf[c.subjectFrom:c.subjectTo])

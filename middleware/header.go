@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -76,7 +77,7 @@ func (p *compiled) setXRateLimit(h http.Header, c *call) {
 	values := make([]string, 3)
 	values[0] = c.budget.capacityText
 	h[headerLimit] = values[0:1:1]
-	if c.err != nil {
+	if !c.decided() {
 		return
 	}
 	reset := seconds(c.decision.ResetAfter)
@@ -101,7 +102,7 @@ func setIETF(h http.Header, calls []call) {
 			continue
 		}
 		policy = appendItem(policy, c.budget.ietfPolicy)
-		if c.err != nil {
+		if !c.decided() {
 			continue
 		}
 		state = appendItem(state, c.budget.ietfName)
@@ -123,8 +124,8 @@ func appendItem(b []byte, item string) []byte {
 }
 
 // tightest is the rule that the headers show: of the denied ones, else of all, the one
-// with the least left relative to what it can hold; nil if all are shadow rules. Equals
-// are told apart by the longer wait.
+// that admits the fewest further requests like this one; nil if all are shadow rules.
+// Equals are told apart by what is left in proportion, then by the longer wait.
 func tightest(calls []call) *call {
 	var best *call
 	for i := range calls {
@@ -144,18 +145,32 @@ func (c *call) shows() bool {
 
 // tighter reports whether c rather than d is to be shown.
 func (c *call) tighter(d *call) bool {
-	if (c.err == nil) != (d.err == nil) {
-		return c.err == nil // a decision tells more than none
+	if c.decided() != d.decided() {
+		return c.decided() // a decision tells more than none
 	}
 	if cd, dd := c.verdict == Denied, d.verdict == Denied; cd != dd {
 		return cd
 	}
+	if n, m := c.further(), d.further(); n != m {
+		return n < m
+	}
 	// Both factors are at most 2^31, so the products do not overflow.
-	left, other := c.left()*d.budget.capacity, d.left()*c.budget.capacity
-	if left != other {
+	if left, other := c.left()*d.budget.capacity, d.left()*c.budget.capacity; left != other {
 		return left < other
 	}
 	return c.decision.ResetAfter > d.decision.ResetAfter
+}
+
+// decided reports whether there is a decision about the call.
+func (c *call) decided() bool { return c.err == nil && !c.verdict.forbids() }
+
+// further is how many more requests like this one the rule admits. What costs nothing is
+// admitted for ever.
+func (c *call) further() int64 {
+	if c.cost == 0 {
+		return math.MaxInt64
+	}
+	return c.left() / c.cost
 }
 
 // left is what is left after the request, including what was given back.

@@ -54,6 +54,7 @@ func TestGolden(t *testing.T) {
 		}}
 	}
 	closed := func(p *middleware.Policy) { p.Default[0].Outage = middleware.OutageClosed }
+	open := func(p *middleware.Policy) { p.Default[0].Outage = middleware.OutageOpen }
 	dialects := func(d middleware.Dialect) func(*middleware.Policy) {
 		return func(p *middleware.Policy) { p.Dialects = d }
 	}
@@ -78,8 +79,8 @@ func TestGolden(t *testing.T) {
 		{"degraded", always(degraded, nil), nil},
 		{"degraded-hidden", always(degraded, nil), []func(*middleware.Policy){func(p *middleware.Policy) { p.HideDegraded = true }}},
 		{"degraded-closed", always(degraded, nil), []func(*middleware.Policy){closed}},
-		{"failed-open", always(limiter.Decision{}, outage), nil},
-		{"failed-open-ietf", always(limiter.Decision{}, outage), []func(*middleware.Policy){dialects(middleware.IETF)}},
+		{"failed-open", always(limiter.Decision{}, outage), []func(*middleware.Policy){open}},
+		{"failed-open-ietf", always(limiter.Decision{}, outage), []func(*middleware.Policy){dialects(middleware.IETF), open}},
 		{"failed-closed", always(limiter.Decision{}, outage), []func(*middleware.Policy){closed}},
 		{"failed-closed-problem", always(limiter.Decision{}, outage), []func(*middleware.Policy){closed, problem}},
 		{"key-missing-problem", &script{}, []func(*middleware.Policy){problem, func(p *middleware.Policy) {

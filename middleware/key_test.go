@@ -127,7 +127,9 @@ func TestAbsent(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, w.Code)
 	assert.JSONEq(t, `{"message":"The request does not say whose limit it counts against","code":"RATE_LIMIT_KEY_MISSING","requestId":"id"}`, w.Body.String())
 	assert.Empty(t, w.Header().Get("Retry-After"), "no wait helps")
-	assert.Empty(t, s.takes, "a refused request spends from no budget")
+	require.Len(t, s.takes, 1, "the other rule is asked, and what it took is spent")
+	assert.Equal(t, "other", ruleOf(s.takes[0].key))
+	assert.Empty(t, s.gives)
 	w = get(wrap(t, s, p, teapot), "/", set("X-Api-Key", "k"))
 	assert.Equal(t, http.StatusTeapot, w.Code)
 

@@ -24,12 +24,32 @@ type Limiter interface {
 	Give(ctx context.Context, key string, l limiter.Limit, cost int64) error
 }
 
+// Holder is what a [Limiter] can be besides, as *limiter.Local and nodes of a cluster are:
+// one that takes on trial. With it, a request that one of several rules denies leaves no
+// trace in the budgets of the others, not even in what others are told meanwhile, and
+// what is given back late goes to the window that it was taken from. A Limiter that
+// wraps another should pass these on.
+type Holder interface {
+	// Hold is Take on trial: until Keep or Refund, whoever is denied because of it is told
+	// so (limiter.Decision.Tentative).
+	Hold(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error)
+	// Keep says that what a Hold took is spent. It does not wait.
+	Keep(key string, l limiter.Limit, cost int64, w limiter.Window)
+	// Refund gives back what a Hold took, to the window that its Decision named.
+	Refund(ctx context.Context, key string, l limiter.Limit, cost int64, w limiter.Window) error
+}
+
 // Middleware guards handlers by a policy, which can be swapped while it works. It is
 // safe for concurrent use. It has no goroutine and needs no Close.
 type Middleware struct {
-	limiter Limiter
-	policy  atomic.Pointer[compiled]
-	stats   stats
+	limiter   Limiter
+	holder    Holder                // the limiter, if it is one
+	inProcess bool                  // the limiter answers at once
+	local     func() *limiter.Local // decides where the limiter does not; made when needed
+	suspects  suspects
+
+	policy atomic.Pointer[compiled]
+	stats  stats
 	// exchanges are buffers between requests. The pool belongs to this Middleware and
 	// holds nothing that a ResponseWriter or a client could reach.
 	exchanges sync.Pool
@@ -45,7 +65,10 @@ func New(l Limiter, p Policy) (*Middleware, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Middleware{limiter: l}
+	m := &Middleware{limiter: l, local: sync.OnceValue(func() *limiter.Local { return limiter.NewLocal(limiter.Config{}) })}
+	m.holder, _ = l.(Holder)
+	_, m.inProcess = l.(*limiter.Local)
+	m.suspects.init()
 	m.exchanges.New = func() any { return new(exchange) }
 	m.policy.Store(c)
 	return m, nil

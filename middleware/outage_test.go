@@ -29,7 +29,7 @@ func TestOutage(t *testing.T) {
 	}{
 		{"local, degraded", middleware.OutageLocal, degraded, nil, 418, middleware.Admitted, 0, middleware.Stats{}},
 		{"local, degraded denial", middleware.OutageLocal, degradedDenial, nil, 429, middleware.Denied, 0, middleware.Stats{}},
-		{"local, error", middleware.OutageLocal, limiter.Decision{}, outage, 418, middleware.Open, 0, middleware.Stats{FailedOpen: 1}},
+		{"local, error", middleware.OutageLocal, limiter.Decision{}, outage, 418, middleware.Admitted, 0, middleware.Stats{Local: 1}},
 		{"open, degraded denial", middleware.OutageOpen, degradedDenial, nil, 418, middleware.Open, 0, middleware.Stats{}},
 		{"open, denial", middleware.OutageOpen, denied, nil, 429, middleware.Denied, 0, middleware.Stats{}},
 		{"open, error", middleware.OutageOpen, limiter.Decision{}, outage, 418, middleware.Open, 0, middleware.Stats{FailedOpen: 1}},

@@ -48,7 +48,8 @@ type Policy struct {
 	// Problem answers in application/problem+json (RFC 9457) instead of the contract's JSON.
 	Problem bool
 	// Respond writes a refusal in the place of the built-in bodies. The limit headers,
-	// Retry-After, Cache-Control and X-Request-Id are already set.
+	// Retry-After, Cache-Control and X-Request-Id are already set. A status that it does
+	// not write is the refusal's.
 	Respond func(w http.ResponseWriter, r *http.Request, refusal Refusal)
 	// RequestID names the request in refusals; empty or insane (see [Refusal]) falls
 	// back to the request's X-Request-Id, then to a new UUID.
@@ -178,10 +179,13 @@ type Outage uint8
 
 const (
 	// OutageLocal uses a degraded decision, which keeps the bound that the limiter
-	// documents. Without any decision the request passes, and is counted in [Stats]
-	// as FailedOpen: a limiter must not take the service down with it.
+	// documents. Where the limiter gives none at all, as a node of a cluster that has
+	// left, this process decides alone by the same limit: its budgets start untouched
+	// and are nobody else's, so that each such process admits up to the quota once. The
+	// answer is marked degraded and counted in [Stats] as Local.
 	OutageLocal Outage = iota
-	// OutageOpen lets the request pass.
+	// OutageOpen lets the request pass; without any decision it is counted in [Stats]
+	// as FailedOpen.
 	OutageOpen
 	// OutageClosed refuses the request with 503.
 	OutageClosed

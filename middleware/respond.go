@@ -40,11 +40,21 @@ func (p *compiled) refuse(w http.ResponseWriter, r *http.Request, status int, ca
 	h["Cache-Control"] = []string{"no-store"}
 	switch {
 	case p.respond != nil:
-		p.respond(w, r, v)
+		respondBy(p.respond, w, r, v)
 	case p.problem:
 		v.writeProblem(w)
 	default:
 		v.write(w)
+	}
+}
+
+// respondBy lets a responder of the policy answer. One that forgets the status does not
+// say 200 to a client that was refused.
+func respondBy(respond func(http.ResponseWriter, *http.Request, Refusal), w http.ResponseWriter, r *http.Request, v Refusal) {
+	o := &observer{ResponseWriter: w, implied: v.Status}
+	respond(o.full(), r, v)
+	if o.status == 0 && !o.hijacked {
+		w.WriteHeader(v.Status)
 	}
 }
 
@@ -55,7 +65,7 @@ func (p *compiled) refusal(status int, calls []call) Refusal {
 	blocked := false
 	for i := range calls {
 		c := &calls[i]
-		if c.rule.shadow || !c.verdict.refuses() {
+		if c.rule.shadow || !c.verdict.refusedWith(status) {
 			continue
 		}
 		v.Rules = append(v.Rules, c.rule.name)

@@ -1,9 +1,7 @@
 package middleware
 
 import (
-	"bufio"
 	"io"
-	"net"
 	"net/http"
 )
 
@@ -27,7 +25,11 @@ func (m *Middleware) serveObserved(w http.ResponseWriter, x *exchange, next http
 func (m *Middleware) settle(x *exchange, status int) {
 	for i := range x.calls {
 		c := &x.calls[i]
-		if c.rule.count == nil || !c.took() || c.rule.count(status) {
+		if c.rule.count == nil || !c.took() {
+			continue
+		}
+		if c.rule.count(status) {
+			m.keepOne(c)
 			continue
 		}
 		if m.give(x, c); c.returned {
@@ -42,6 +44,7 @@ func (m *Middleware) settle(x *exchange, status int) {
 type observer struct {
 	http.ResponseWriter
 	status   int // 0 until the response has begun
+	implied  int // status of a response that does not say its own; 0 means 200
 	hijacked bool
 	kept     []keptHeader
 }
@@ -100,107 +103,33 @@ func (o *observer) WriteHeader(status int) {
 	o.ResponseWriter.WriteHeader(status)
 }
 
-// Write begins the response with 200 if need be.
+// Write begins the response if need be.
 func (o *observer) Write(b []byte) (int, error) {
-	o.begin(http.StatusOK)
+	o.imply()
 	return o.ResponseWriter.Write(b)
 }
 
 // WriteString saves the copy where the wrapped writer can.
 func (o *observer) WriteString(s string) (int, error) {
-	o.begin(http.StatusOK)
+	o.imply()
 	return io.WriteString(o.ResponseWriter, s)
+}
+
+// imply begins a response of which nobody said the status.
+func (o *observer) imply() {
+	if o.status == 0 && o.implied != 0 {
+		o.WriteHeader(o.implied)
+		return
+	}
+	o.begin(http.StatusOK)
+}
+
+// FlushError flushes for http.ResponseController, which finds it also where a wrapper
+// further in hides that it can.
+func (o *observer) FlushError() error {
+	o.imply()
+	return http.NewResponseController(o.ResponseWriter).Flush()
 }
 
 // Unwrap lets http.ResponseController reach the rest, such as deadlines.
 func (o *observer) Unwrap() http.ResponseWriter { return o.ResponseWriter }
-
-// full is the observer with those optional interfaces that the wrapped writer has: one
-// that has more would promise what it cannot do, one that has less would break
-// streaming, upgrades and sendfile. The shapes below are those of net/http's HTTP/1 and
-// HTTP/2 servers, of test recorders, and of wrappers that other handlers make.
-func (o *observer) full() http.ResponseWriter {
-	f, flushes := o.ResponseWriter.(http.Flusher)
-	if !flushes {
-		return o
-	}
-	base := flusher{o, f}
-	h, hijacks := o.ResponseWriter.(http.Hijacker)
-	rf, reads := o.ResponseWriter.(io.ReaderFrom)
-	if hijacks && reads {
-		return &http1Writer{base, h, rf}
-	}
-	if hijacks {
-		return &hijacker{base, h}
-	}
-	if p, pushes := o.ResponseWriter.(http.Pusher); pushes {
-		return &http2Writer{base, p}
-	}
-	return &base
-}
-
-// flusher also flushes.
-type flusher struct {
-	*observer
-	f http.Flusher
-}
-
-// Flush begins the response with 200 if need be.
-func (w *flusher) Flush() {
-	w.begin(http.StatusOK)
-	w.f.Flush()
-}
-
-// FlushError is Flush for http.ResponseController, with the error that Flush hides.
-func (w *flusher) FlushError() error {
-	w.begin(http.StatusOK)
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// hijacker also hands over the connection.
-type hijacker struct {
-	flusher
-	h http.Hijacker
-}
-
-// Hijack notes that there will be no ordinary response.
-func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return w.observer.hijack(w.h)
-}
-
-// http1Writer also hijacks, and reads from a source, which is how files are sent
-// without copying.
-type http1Writer struct {
-	flusher
-	h http.Hijacker
-	r io.ReaderFrom
-}
-
-// Hijack notes that there will be no ordinary response.
-func (w *http1Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return w.observer.hijack(w.h)
-}
-
-// hijack hands over the connection.
-func (o *observer) hijack(h http.Hijacker) (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := h.Hijack()
-	o.hijacked = o.hijacked || err == nil
-	return conn, rw, err
-}
-
-// ReadFrom begins the response with 200 if need be.
-func (w *http1Writer) ReadFrom(src io.Reader) (int64, error) {
-	w.begin(http.StatusOK)
-	return w.r.ReadFrom(src)
-}
-
-// http2Writer also pushes.
-type http2Writer struct {
-	flusher
-	p http.Pusher
-}
-
-// Push forwards to the server.
-func (w *http2Writer) Push(target string, opts *http.PushOptions) error {
-	return w.p.Push(target, opts)
-}
