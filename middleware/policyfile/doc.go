@@ -1,13 +1,18 @@
 // Package policyfile reads a [middleware.Policy] from a YAML file, or from JSON, which is
 // a subset of YAML, and keeps a running service on it as the file changes.
 //
-// What [Parse] does, in order: it parses the text; turns each field into its part of
-// the policy, refusing unknown fields, wrong types, anchors, aliases and tags; and has
-// the policy checked as a whole. Whatever is wrong is told with line, field and value.
+// What [Parse] does, in order: it checks the bounds of the text (size, lines, characters)
+// and parses it within a bounded depth; turns each field into its part of the policy,
+// refusing unknown fields, wrong types, numbers that are not decimal, anchors, aliases and
+// tags; and has the policy checked as a whole. Whatever is wrong is told with line, field
+// and value, and no text stops the service.
 //
-// [Watch] does that on every change of the file, and puts the new policy in force only
-// if all of it is good. [Schema] is the format as a JSON Schema for editors, and
-// [Reference] the contract's policy for an auth service:
+// [Guard] is a middleware on the policy of a file that follows its changes, and reloads on
+// signals ([Watcher.ReloadOn]). [Watch] does the same with whatever is to follow. A new
+// policy is in force only if all of it is good.
+//
+// docs/policy-file.md tells of every field; [Schema] is the format as a JSON Schema for
+// editors, and [Reference] the contract's policy for an auth service:
 //
 //	default:
 //	  - {name: default, quota: 100, window: 1m}

@@ -3,11 +3,12 @@ package policyfile_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 
 	"github.com/weir-go/weir/limiter"
-	"github.com/weir-go/weir/middleware"
 	"github.com/weir-go/weir/middleware/policyfile"
 )
 
@@ -30,9 +31,9 @@ func ExampleReference() {
 	// Output: <nil> [POST /v1/authorize] 10
 }
 
-// A service follows its policy file. A server would also call Reload on SIGHUP; what is
-// wrong with a file is told, and changes nothing.
-func ExampleWatch() {
+// A service follows its policy file. A server would also call ReloadOn(syscall.SIGHUP);
+// what is wrong with a file is told, and changes nothing.
+func ExampleGuard() {
 	dir, err := os.MkdirTemp("", "policy")
 	if err != nil {
 		fmt.Println(err)
@@ -40,32 +41,32 @@ func ExampleWatch() {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "policy.yaml")
-	write := func(text []byte) {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			fmt.Println(err)
 		}
 	}
-	write(policyfile.Reference())
+	write("default: [{name: default, quota: 100, window: 1m}]")
 
-	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), middleware.ReferencePolicy())
+	guard, watcher, err := policyfile.Guard(limiter.NewLocal(limiter.Config{}), file, policyfile.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	w, err := policyfile.Watch(file, policyfile.Options{}, m.Swap)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer w.Close()
+	defer watcher.Close()
+	handler := guard.Wrap(http.NotFoundHandler())
 
-	write([]byte("default: [{name: default, quota: 200, window: 1m}]"))
-	fmt.Println(w.Reload())
-	write([]byte("default: [{name: default, quota: lots, window: 1m}]"))
-	if e, ok := errors.AsType[*policyfile.Error](w.Reload()); ok {
+	write("default: [{name: default, quota: 200, window: 1m}]")
+	fmt.Println(watcher.Reload())
+	write("default: [{name: default, quota: lots, window: 1m}]")
+	if e, ok := errors.AsType[*policyfile.Error](watcher.Reload()); ok {
 		fmt.Printf("line %d, %s: %s %s\n", e.Line, e.Field, e.Value, e.Reason)
 	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	fmt.Println(w.Header().Get("X-RateLimit-Limit"))
 	// Output:
 	// <nil>
 	// line 1, default[0].quota: "lots" is not a whole number in decimal digits
+	// 200
 }

@@ -31,7 +31,7 @@ func (c validator) check(schema map[string]any, v any, path string) (wrong []str
 	}
 	for word, rule := range schema {
 		switch word {
-		case "$schema", "$defs", "title", "description":
+		case "$schema", "$defs", "title", "description", "default", "examples":
 		case "$ref":
 			def := c.root["$defs"].(map[string]any)[strings.TrimPrefix(rule.(string), "#/$defs/")]
 			wrong = append(wrong, c.check(def.(map[string]any), v, path)...)
