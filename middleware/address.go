@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -84,7 +85,10 @@ func (a Address) finder() (*clientip.Finder, error) {
 		Trusted: a.Trusted, TrustUnix: a.TrustUnix, Hops: a.Hops,
 		IPv6Prefix: a.IPv6Prefix, Translators: a.Translators,
 	})
-	if e, ok := err.(*clientip.Error); ok {
+	if e, ok := errors.AsType[*clientip.Error](err); ok {
+		if e.Field == "header" {
+			e.Value = a.Header // as it was written
+		}
 		return nil, fieldError(e.Field, e.Value, e.Reason)
 	}
 	return f, err

@@ -34,7 +34,7 @@
 //
 // Whoever is limited must not choose who it counts as. A forwarded address counts only
 // when a trusted proxy vouches for it ([Address]); what cannot be read where a proxy's
-// word must stand counts on a budget of its own, never on the proxy's. And a header that clients may fill
-// freely ([Header]) gives each invented value a budget of its own: stack such a rule
-// with one by address.
+// word must stand counts on a budget of its own, never on the proxy's. And a header that
+// clients may fill freely ([Header]) gives each invented value a budget of its own: stack
+// such a rule with one by address.
 package middleware

@@ -1,6 +1,7 @@
 package policyfile_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/weir-go/weir/middleware/policyfile"
 )
@@ -104,15 +106,41 @@ func properties(def string) (fields map[string]any, required []any) {
 	return o["properties"].(map[string]any), required
 }
 
-// inOrder are the fields in the order of the schema's text, which is that of a reader.
-func inOrder(fields map[string]any) []string {
-	text := string(policyfile.Schema())
-	at := func(name string) int { // a field's description tells it from others of its name
-		d, _ := json.Marshal(fields[name].(map[string]any)["description"])
-		i := strings.Index(text, strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(d)))
-		return i
+// inOrder are the names of an object's fields in the order of the schema's text, which is
+// that of a reader.
+func inOrder(t *testing.T, fields map[string]any) (names []string) {
+	var root yaml.Node
+	require.NoError(t, yaml.Unmarshal(policyfile.Schema(), &root))
+	var visit func(n *yaml.Node)
+	visit = func(n *yaml.Node) {
+		for i, c := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "properties" {
+				var here []string
+				for k := 0; k < len(c.Content); k += 2 {
+					here = append(here, c.Content[k].Value)
+				}
+				if text, _ := json.Marshal(fields); sameJSON(t, text, c) {
+					names = here
+				}
+			}
+			visit(c)
+		}
 	}
-	return slices.SortedFunc(maps.Keys(fields), func(a, b string) int { return at(a) - at(b) })
+	visit(&root)
+	require.Len(t, names, len(fields))
+	return names
+}
+
+// sameJSON reports whether a node has the value of a text.
+func sameJSON(t *testing.T, text []byte, n *yaml.Node) bool {
+	var v, plain any
+	require.NoError(t, n.Decode(&v))
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, &plain))
+	b, err = json.Marshal(plain)
+	require.NoError(t, err)
+	return bytes.Equal(b, text)
 }
 
 // kind says in words what a field's value is.
@@ -206,7 +234,7 @@ func table(t *testing.T, def string) string {
 	fields, required := properties(def)
 	var b strings.Builder
 	b.WriteString("| field | value | default | what it says | for example |\n|---|---|---|---|---|\n")
-	for _, name := range inOrder(fields) {
+	for _, name := range inOrder(t, fields) {
 		f := fields[name].(map[string]any)
 		text, _ := f["description"].(string)
 		require.NotEmpty(t, text, "%s.%s has no description in the schema", def, name)
@@ -236,8 +264,8 @@ var mistakes = []struct{ what, text string }{
 	{"an unknown word", "default: [{name: a, quota: 5, window: 1m, algorithm: leaky-bucket}]\n"},
 	{"a burst without a bucket", "default: [{name: a, quota: 5, window: 1m, burst: 9}]\n"},
 	{"two rules of one name", "default: [{name: a, quota: 5, window: 1m}]\nalways: [{name: a, quota: 9, window: 1m}]\n"},
-	{"a route without rules", "routes:\n  - pattern: POST /v1/token\n"},
-	{"a method in lower case", "routes:\n  - pattern: post /v1/token\n    exempt: true\n"},
+	{"a route without rules", good + "routes:\n  - pattern: POST /v1/token\n"},
+	{"a method in lower case", good + "routes:\n  - pattern: post /v1/token\n    exempt: true\n"},
 	{"a key that the program lacks", "default: [{name: a, quota: 5, window: 1m, key: {custom: region}}]\n"},
 	{"a header that anybody can write", "default: [{name: a, quota: 5, window: 1m}]\naddress: {header: X-Real-IP}\n"},
 	{"the same field twice", "default: [{name: a, quota: 5, quota: 9, window: 1m}]\n"},
