@@ -84,3 +84,16 @@ func TestAQuotaOfZeroIsChecked(t *testing.T) {
 		assert.ErrorContains(t, p.Check(), want)
 	}
 }
+
+// Stacked, the others are asked and spend: to be refused is not to be free.
+func TestABlockedClientMeetsTheOtherLimits(t *testing.T) {
+	suspended := perMinute("suspended", 0)
+	suspended.Key, suspended.Absent = middleware.Header("X-Api-Key"), middleware.AbsentSkip
+	p := middleware.Policy{Default: []middleware.Rule{perMinute("address", 2), suspended}}
+	h := wrap(t, limiter.NewLocal(limiter.Config{}), p, teapot)
+	for i, want := range []int{403, 403, 429, 429} {
+		assert.Equal(t, want, get(h, "/", set("X-Api-Key", "k")).Code, i)
+	}
+	assert.Equal(t, 429, get(h, "/").Code)
+	assert.Equal(t, 418, get(h, "/", from("192.0.2.9:1")).Code, "without the key")
+}

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -57,4 +58,34 @@ func ExampleRule() {
 	fmt.Println(p.Check())
 	// Output:
 	// middleware: invalid policy: Default[1].Key (rule "user"): claim sub: the policy has no Claims function
+}
+
+// A program looks at a budget, and gives back what a client lost by no fault of its own.
+func ExampleBudgetKey() {
+	l := limiter.NewLocal(limiter.Config{})
+	limit := limiter.Per(5, 24*time.Hour)
+	m, err := middleware.New(l, middleware.Policy{Default: []middleware.Rule{
+		{Name: "login", Limit: limit, Key: middleware.Join(middleware.Header("X-Tenant"), middleware.ClientIP())},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodPost, "/login", nil)
+	r.Header.Set("X-Tenant", "acme")
+	r.RemoteAddr = "192.0.2.7:40000"
+	m.Wrap(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+
+	key := middleware.BudgetKey("login", "acme", "192.0.2.7")
+	left := func() {
+		d, err := l.Take(context.Background(), key, limit, 0) // a cost of 0 only looks
+		fmt.Println(d.Remaining, err)
+	}
+	left()
+	fmt.Println(l.Give(context.Background(), key, limit, 1))
+	left()
+	// Output:
+	// 4 <nil>
+	// <nil>
+	// 5 <nil>
 }

@@ -223,3 +223,48 @@ func TestWatchRefusesABadStart(t *testing.T) {
 	_, err = policyfile.Watch(path, policyfile.Options{}, func(middleware.Policy) error { return refused })
 	require.ErrorIs(t, err, refused)
 }
+
+// A file that is touched all the time is read all the same: two equal readings make a change,
+// whatever its time of change does, and one reading never.
+func TestWatchReadsWhatIsTouchedAllTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, 1)
+		stop := make(chan struct{})
+		var toucher sync.WaitGroup
+		toucher.Go(func() {
+			for at := time.Now(); ; at = at.Add(time.Minute) {
+				select {
+				case <-stop:
+					return
+				case <-time.After(300 * time.Millisecond):
+					assert.NoError(t, os.Chtimes(b.path, at, at))
+				}
+			}
+		})
+		defer toucher.Wait()
+		defer close(stop)
+		quotas, _ := b.pass()
+		assert.Equal(t, []int64{1}, quotas)
+		for _, step := range []struct {
+			text string
+			want []int64
+		}{
+			{policyOf(2), []int64{1, 2}},
+			{policyOf(22), []int64{1, 2, 22}},
+			{"default: [", []int64{1, 2, 22}},
+			{policyOf(3), []int64{1, 2, 22, 3}},
+			{policyOf(3) + "# said\n", []int64{1, 2, 22, 3, 3}},
+			{policyOf(2), []int64{1, 2, 22, 3, 3, 2}},
+		} {
+			b.write(step.text)
+			quotas, _ = b.pass()
+			assert.Equal(t, step.want, quotas)
+		}
+		for i := range 6 { // never twice the same
+			b.write(policyOf(100 + i))
+			time.Sleep(time.Second)
+		}
+		quotas, _ = b.pass()
+		assert.Equal(t, []int64{1, 2, 22, 3, 3, 2, 105}, quotas)
+	})
+}
