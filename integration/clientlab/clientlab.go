@@ -48,6 +48,7 @@ type Lab struct {
 	URL string
 
 	start  time.Time
+	near   int64 // resets of one window are no further apart, in seconds
 	nodes  []*cluster.Node
 	server *http.Server
 	served chan struct{}
@@ -63,7 +64,7 @@ func Start(ctx context.Context, c Config) (*Lab, error) {
 	if c.Nodes == 0 {
 		c.Nodes = 3
 	}
-	l := &Lab{start: time.Now(), served: make(chan struct{})}
+	l := &Lab{start: time.Now(), near: max(1, int64(c.Window/time.Second)/2), served: make(chan struct{})}
 	guarded, err := l.guard(ctx, c)
 	if err != nil {
 		l.closeNodes()
@@ -194,10 +195,10 @@ func (l *Lab) Windows() []Window {
 }
 
 // noteLocked counts a call in its window. A call of the window before can be noted late,
-// and the nodes may round one reset to different seconds.
+// and the nodes may show one reset as different seconds.
 func (l *Lab) noteLocked(c Call) {
 	l.calls = append(l.calls, c)
-	i := slices.IndexFunc(l.windows, func(w Window) bool { return max(w.Reset-c.Reset, c.Reset-w.Reset) <= 1 })
+	i := slices.IndexFunc(l.windows, func(w Window) bool { return max(w.Reset-c.Reset, c.Reset-w.Reset) <= l.near })
 	if i < 0 {
 		l.windows = append(l.windows, Window{Reset: c.Reset})
 		i = len(l.windows) - 1
