@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 	defer stop() // after the leave
 	servers, err := start(ctx, opt, limits, log)
 	defer leave(servers, opt, log)
+	if errors.Is(err, context.Canceled) {
+		return 0 // told to end before it had begun
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "authservice:", err)
 		return codeOf(err)

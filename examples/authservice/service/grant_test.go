@@ -157,6 +157,27 @@ func until(t *testing.T, text string, d time.Duration) {
 	assert.InDelta(t, d.Seconds(), time.Until(at).Seconds(), 60)
 }
 
+// A refresh whose answer was lost may be sent again: by the request that won, on any
+// node, and by nobody else.
+func TestRefreshAgain(t *testing.T) {
+	a, b := startTwo(t)
+	tokens := send(t, a, "POST", "/v1/token", object(t, "agentId", "agent-1",
+		"code", newCode(t, b, "agent-1", "billing:read").body["code"]))
+	refresh := func(s *service.Server, key string) answer {
+		return send(t, s, "POST", "/v1/token/refresh", object(t, "refreshToken", tokens.body["refreshToken"]), "Idempotency-Key", key)
+	}
+	first := refresh(a, "k1")
+	require.Equal(t, http.StatusCreated, first.status, first.text)
+	again := refresh(b, "k1")
+	require.Equal(t, http.StatusCreated, again.status, again.text)
+	assert.Equal(t, first.body["grantId"], again.body["grantId"])
+	for _, other := range []string{"k2", "k2", "", "two words", strings.Repeat("k", 129)} {
+		assert.Contains(t, refresh(b, other).body["message"], "used already", other)
+	}
+	require.Equal(t, http.StatusNoContent, send(t, b, "POST", "/v1/tokens/revoke", object(t, "token", first.body["refreshToken"])).status)
+	assert.Equal(t, http.StatusBadRequest, refresh(a, "k1").status, "not of a grant that was revoked")
+}
+
 // What is made for one use, one agent, one developer or one cluster is of no use elsewhere.
 func TestTokensOfAnotherUse(t *testing.T) {
 	s := startOne(t, "a", nil)

@@ -25,9 +25,18 @@ type mark struct {
 // a mark ends by the cluster's own time.
 const clockSlack = 5 * time.Minute
 
+// retryLife is how long a request may be repeated whose answer was lost.
+const retryLife = 5 * time.Minute
+
 // codeUsed and refreshUsed mean that a code or refresh token was exchanged already.
 func codeUsed(id string) mark    { return mark{"code", id, codeLife + clockSlack} }
 func refreshUsed(id string) mark { return mark{"refresh token", id, grantLifeMax + clockSlack} }
+
+// refreshWon means that a refresh token was exchanged by the request of this idempotency
+// key: the same request may come again, if its answer was lost.
+func refreshWon(id, key string) mark {
+	return mark{"refresh request", limiter.Key(id, key), retryLife}
+}
 
 // tokenRevoked and grantRevoked mean that one token, or all of a grant, is void.
 func tokenRevoked(jti string) mark { return mark{"revoked token", jti, accessLife + clockSlack} }
@@ -36,7 +45,8 @@ func grantRevoked(id string) mark  { return mark{"revoked grant", id, grantLifeM
 // agentDeleted means that an agent is no more.
 func agentDeleted(did string) mark { return mark{"deleted agent", did, agentLife + clockSlack} }
 
-func (m mark) key() string { return limiter.Key("authservice "+m.kind, m.id) }
+// key is none that a rule of a policy can have: the names of rules are printable.
+func (m mark) key() string { return limiter.Key("\x00authservice "+m.kind, m.id) }
 
 // limit is a token bucket of one: from the take on it is empty for just its window. A
 // fixed window would end at some moment in between.

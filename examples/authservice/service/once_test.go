@@ -64,9 +64,10 @@ func TestMarksLiveLongEnough(t *testing.T) {
 	assert.GreaterOrEqual(t, grantRevoked("").life, grantLifeMax+clockSlack)
 	assert.GreaterOrEqual(t, agentDeleted("").life, agentLife+clockSlack)
 	assert.GreaterOrEqual(t, statusChange("", 1).life, agentLife+clockSlack)
+	assert.Equal(t, retryLife, refreshWon("", "").life)
 	seen := map[string]bool{}
 	for _, m := range []mark{codeUsed("1"), refreshUsed("1"), tokenRevoked("1"), grantRevoked("1"), agentDeleted("1"),
-		statusChange("1", 1), statusChange("1", 2), statusChange("11", 1)} {
+		statusChange("1", 1), statusChange("1", 2), statusChange("11", 1), refreshWon("1", "1"), refreshWon("11", "")} {
 		require.NoError(t, m.limit().Validate())
 		require.False(t, seen[m.key()], "%+v", m)
 		seen[m.key()] = true

@@ -49,7 +49,9 @@ func proves(verifier, challenge string) bool {
 	return subtle.ConstantTimeCompare([]byte(b64.EncodeToString(sum[:])), []byte(challenge)) == 1
 }
 
-// refresh answers POST /v1/token/refresh: a refresh token for new tokens, once.
+// refresh answers POST /v1/token/refresh: a refresh token for new tokens, once; or for a
+// few minutes again to the request that had them, if it names itself by Idempotency-Key
+// and comes again because its answer was lost.
 func (a *app) refresh(w http.ResponseWriter, r *http.Request) {
 	b, err := decode[struct {
 		RefreshToken string `json:"refreshToken"`
@@ -63,9 +65,27 @@ func (a *app) refresh(w http.ResponseWriter, r *http.Request) {
 		p, err = a.presented(r, kindRefresh, b.RefreshToken, b.AgentID)
 	}
 	if err == nil {
-		err = a.useOnce(r, refreshUsed(p.ID))
+		err = a.useRefresh(r, p.ID)
 	}
 	a.grant(w, p, err)
+}
+
+func (a *app) useRefresh(r *http.Request, id string) error {
+	err := a.useOnce(r, refreshUsed(id))
+	key := r.Header.Get("Idempotency-Key")
+	if !isSane(key) {
+		return err
+	}
+	switch {
+	case err == nil: // should this fail, only the retry will
+		_, _ = a.marks.set(r.Context(), refreshWon(id, key))
+	case errors.Is(err, errUsed):
+		again, _, err2 := a.marks.isSet(r.Context(), refreshWon(id, key))
+		if again || err2 != nil {
+			return err2
+		}
+	}
+	return err
 }
 
 // presented opens a code or refresh token, and says whether this caller may use it.
