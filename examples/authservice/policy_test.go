@@ -98,7 +98,7 @@ func TestPolicyKeepsTrustedProxies(t *testing.T) {
 // What is wrong from the start ends the program with 2 and names file, line, field and value.
 func TestBadPolicyFiles(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
-	bad := written(t, quotaOf(0))
+	bad := written(t, quotaOf(-2))
 	unknown := written(t, quotaOf(1)+"routes:\n  - {pattern: GET /v1/agent, exempt: true}\n")
 	hops := written(t, quotaOf(1)+"address: {hops: 2}\n")
 	for _, c := range []struct {
@@ -108,7 +108,7 @@ func TestBadPolicyFiles(t *testing.T) {
 		{[]string{"-policy", ""}, []string{"-policy", `""`}},
 		{[]string{"-policy", missing}, []string{"-policy", missing, "no such file"}},
 		{[]string{"-policy", t.TempDir()}, []string{"-policy", "is a directory"}},
-		{[]string{"-policy", bad}, []string{"-policy", bad + ":3: default[0].quota: 0 "}},
+		{[]string{"-policy", bad}, []string{"-policy", bad + ":3: default[0].quota: -2 "}},
 		{[]string{"-policy", unknown}, []string{unknown + `:5: routes[0].pattern: "GET /v1/agent" is unknown`}},
 		{[]string{"-policy", hops, "-trusted-proxies", "10.0.0.0/8"}, []string{hops + ":4: address.hops: 2 ", "-trusted-proxies"}},
 		{[]string{"-policy", bad, "-try"}, []string{"-policy", "-try"}},
