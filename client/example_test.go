@@ -11,7 +11,10 @@ import (
 )
 
 // tokens starts a service that lets n requests pass and denies the others.
-func tokens(n int) *httptest.Server {
+func tokens(n int) *httptest.Server { return tokensAfter(n, 42) }
+
+// tokensAfter is tokens with another Retry-After.
+func tokensAfter(n, seconds int) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("X-RateLimit-Limit", "20")
@@ -20,7 +23,7 @@ func tokens(n int) *httptest.Server {
 		if n--; n >= 0 {
 			return
 		}
-		h.Set("Retry-After", "42")
+		h.Set("Retry-After", fmt.Sprint(seconds))
 		h.Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusTooManyRequests)
 		fmt.Fprint(w, `{"message":"Rate limit exceeded, retry in 42 seconds","code":"RATE_LIMIT_EXCEEDED","requestId":"a1b2"}`)

@@ -37,16 +37,18 @@ func guard(ctx context.Context, bind string, join []string, secret []byte, mux h
 	return m.Wrap(mux), node, nil // node.Leave(ctx) before the process ends
 }
 
-// The README's code is this file's, letter by letter, and so compiles.
+// The README's code is this file's and the client's, letter by letter, and so compiles.
 func TestReadmeCodeIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile(root + "/README.md")
 	require.NoError(t, err)
 	here, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
+	there, err := os.ReadFile(root + "/client/readme_test.go")
+	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	require.NotEmpty(t, blocks)
 	for _, b := range blocks {
-		assert.Contains(t, string(here), b[1])
+		assert.Contains(t, string(here)+string(there), b[1])
 	}
 }
 
