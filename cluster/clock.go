@@ -26,19 +26,25 @@ const (
 // clock tells cluster time. It is safe for concurrent use.
 type clock struct {
 	wall   func() time.Time // nil means time.Now, of which only the monotonic part is read: that is cheaper
-	start  time.Time
-	shift  atomic.Int64 // added to what has passed: see mend
-	offset atomic.Int64 // own time at start
-	ahead  atomic.Int64 // cluster time less own time
-	target atomic.Int64 // what the two should come to
+	start  time.Time        // by that clock
+	mono   time.Time        // the same moment, by the system's
+	skew   atomic.Int64     // by how much wall was ahead of the system's clock at the last reading
+	shift  atomic.Int64     // added to readings: see sample
+	want   chan struct{}    // asks sample for a reading
+	fresh  chan struct{}    // there is one
+	offset atomic.Int64     // own time at start
+	ahead  atomic.Int64     // cluster time less own time
+	target atomic.Int64     // what the two should come to
 }
 
 // init begins with the wall clock: right enough where nobody else can be asked.
 // From here on only differences between readings matter, which with time.Now are
 // monotonic.
 func (c *clock) init(wall func() time.Time) {
-	if c.wall, c.start = wall, time.Now(); wall != nil {
+	c.wall, c.mono = wall, time.Now()
+	if c.start = c.mono; wall != nil {
 		c.start = wall()
+		c.want, c.fresh = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	c.offset.Store(c.start.UnixNano())
 	c.target.Store(c.start.UnixNano())
@@ -52,12 +58,64 @@ func (c *clock) wallNow() time.Time {
 	return c.wall()
 }
 
-// age is how long this process has lived, on its monotonic clock.
+// age is how long this process has lived, on its monotonic clock. With a clock of the
+// operator's it is that one's last reading and what has passed since: it may be called on
+// the loop and under a lock, where nothing is called that may block.
 func (c *clock) age() time.Duration {
 	if c.wall == nil {
 		return time.Since(c.start)
 	}
-	return c.wall().Sub(c.start) + time.Duration(c.shift.Load())
+	return time.Since(c.mono) + time.Duration(c.skew.Load())
+}
+
+// read is age by a new reading.
+func (c *clock) read() time.Duration {
+	if c.wall == nil {
+		return time.Since(c.start)
+	}
+	age := c.wall().Sub(c.start) + time.Duration(c.shift.Load())
+	c.skew.Store(int64(age - time.Since(c.mono)))
+	return age
+}
+
+const readingMax = 10 * time.Millisecond // who may not block waits so long for a reading
+
+// refresh is age by a new reading, if that comes soon.
+func (c *clock) refresh() time.Duration {
+	if c.wall != nil {
+		select {
+		case c.want <- struct{}{}:
+		default: // it is at work
+		}
+		t := time.NewTimer(readingMax)
+		defer t.Stop()
+		select {
+		case <-c.fresh:
+		case <-t.C:
+		}
+	}
+	return c.age()
+}
+
+// sample reads the operator's clock for those who may not block, until done is closed. It
+// keeps one that was put back from going back: that goes on from the last reading.
+func (c *clock) sample(done <-chan struct{}) {
+	last := c.read()
+	for {
+		select {
+		case <-c.want:
+		case <-done:
+			return
+		}
+		if back := last - c.read(); back > 0 {
+			c.shift.Add(int64(back))
+		}
+		last = c.read()
+		select {
+		case c.fresh <- struct{}{}:
+		default: // nobody took the last one
+		}
+	}
 }
 
 // now is cluster time in nanoseconds.
@@ -93,15 +151,4 @@ func (c *clock) step() time.Duration {
 func (c *clock) slew(passed time.Duration) {
 	diff, most := c.error(), int64(max(0, passed)/slewShare)
 	c.offset.Add(min(max(diff, -most), most))
-}
-
-// mend keeps a clock that was put back from going back before an age that was seen
-// already: it goes on from there. With time.Now that never happens.
-func (c *clock) mend(seen time.Duration) {
-	if c.wall == nil {
-		return
-	}
-	if back := seen - c.age(); back > 0 {
-		c.shift.Add(int64(back))
-	}
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,18 +35,52 @@ func TestClockSlewsAndSteps(t *testing.T) {
 
 // A clock that is put back by an hour loses nothing and stops nothing.
 func TestClockIsMended(t *testing.T) {
-	wall := time.Unix(1_700_000_000, 0)
-	var c clock
-	c.init(func() time.Time { return wall })
-	wall = wall.Add(time.Minute)
-	seen, now := c.age(), c.now()
-	wall = wall.Add(-time.Hour)
-	c.mend(seen)
-	require.Equal(t, seen, c.age())
-	require.Equal(t, now, c.now())
-	wall = wall.Add(time.Second)
-	c.mend(seen)
-	require.Equal(t, seen+time.Second, c.age())
+	synctest.Test(t, func(t *testing.T) {
+		var back atomic.Int64
+		var c clock
+		c.init(func() time.Time { return time.Now().Add(-time.Duration(back.Load())) })
+		done := make(chan struct{})
+		defer close(done)
+		go c.sample(done)
+		time.Sleep(time.Minute)
+		seen, now := c.refresh(), c.now()
+		require.Equal(t, time.Minute, seen)
+		back.Store(int64(time.Hour))
+		require.Equal(t, seen, c.refresh())
+		require.Equal(t, now, c.now())
+		time.Sleep(time.Second)
+		require.Equal(t, seen+time.Second, c.refresh())
+		require.Equal(t, seen+time.Second, c.read())
+	})
+}
+
+// An operator's clock that blocks holds up those who read it, and nobody who may not block.
+func TestClockThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		var mu sync.RWMutex
+		gate := make(chan struct{})
+		close(gate)
+		c.init(func() time.Time {
+			mu.RLock()
+			g := gate
+			mu.RUnlock()
+			<-g
+			return time.Now().Add(time.Hour)
+		})
+		done := make(chan struct{})
+		go c.sample(done)
+		time.Sleep(time.Second)
+		require.Equal(t, time.Second, c.refresh())
+		mu.Lock()
+		gate = make(chan struct{})
+		mu.Unlock()
+		for i := range 5 { // it goes on from the last reading
+			require.Equal(t, time.Second+time.Duration(i+1)*readingMax, c.refresh())
+		}
+		close(gate)
+		close(done)
+	})
 }
 
 func TestReferenceIsTheLongestLived(t *testing.T) {

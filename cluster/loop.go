@@ -8,7 +8,7 @@ import "time"
 const (
 	heartbeat = 100 * time.Millisecond // the loop runs at least as often while there is something to do
 	handBeat  = 20 * time.Millisecond  // while partitions are to change hands
-	idleBeat  = 500 * time.Millisecond // and otherwise: well before it would seem to have been stopped
+	idleBeat  = syncPeriod             // and otherwise
 )
 
 // loop is the node's one heartbeat: new views, hand-over, shipping, clocks.
@@ -33,10 +33,8 @@ func (n *Node) loop() {
 			asked = append(asked, c)
 		case <-tick.C:
 		}
-		n.clock.mend(time.Duration(n.ticked.Load()))
-		age := n.clock.age()
+		age := n.clock.refresh()
 		n.wakeUp(age)
-		n.ticked.Store(int64(age))
 		n.clock.slew(age - slewed)
 		slewed = age
 
@@ -67,7 +65,7 @@ func (n *Node) loop() {
 		if period || n.remeasure.Load() || n.disagree(v) {
 			n.syncClocks(v, period)
 		}
-		if next := n.pace(every); next != pace {
+		if next := n.pace(every, revise-age); next != pace {
 			pace = next
 			tick.Reset(pace)
 		}
@@ -81,8 +79,8 @@ const (
 	loopAsleep // nor had it a beat later, and no call came: a call must wake it
 )
 
-// pace is how long the loop may sleep.
-func (n *Node) pace(every time.Duration) time.Duration {
+// pace is how long the loop may sleep, if the view changes by itself after a time.
+func (n *Node) pace(every, revise time.Duration) time.Duration {
 	v := n.view.Load()
 	if n.pendings.Load() > 0 || n.holdsOthers(v) || n.ceding() || n.disagree(v) {
 		n.resting.Store(loopBusy)
@@ -98,7 +96,7 @@ func (n *Node) pace(every time.Duration) time.Duration {
 	}
 	n.resting.CompareAndSwap(loopCalm, loopAsleep)
 	if n.resting.Load() == loopAsleep {
-		return max(every, idleBeat)
+		return max(every, min(idleBeat, revise))
 	}
 	return every
 }

@@ -27,6 +27,7 @@ const _ = uint(limiter.Partitions-ring.Partitions) + uint(ring.Partitions-limite
 type Node struct {
 	cfg    Config
 	log    *slog.Logger
+	logs   *logQueue // in front of cfg.Logger
 	origin limiter.Origin
 	addr   netip.AddrPort // as told to the others
 	hasher limiter.Hasher
@@ -57,7 +58,7 @@ type Node struct {
 	whole    atomic.Bool   // it decides, or has once decided, for all that it owns
 	leaving  atomic.Bool
 	closed   atomic.Bool
-	ticked   atomic.Int64 // age at which the loop last ran
+	ticked   atomic.Int64 // age at which watch last looked
 	resting  atomic.Int32 // what the loop does: see pace
 	passing  atomic.Int64 // requests being passed on
 	timed    atomic.Bool  // cluster time is known, or there is nobody who knows it
@@ -85,7 +86,7 @@ type Node struct {
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
-	loops  sync.WaitGroup // loop and rejoin
+	loops  sync.WaitGroup // loop, watch, rejoin
 	wg     sync.WaitGroup // what they and the peers' requests begin
 	wgMu   sync.Mutex     // guards the order of wg's last Go and its Wait
 	once   sync.Once
@@ -102,13 +103,19 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Logger,
+	alone, err := ring.New([]string{cfg.Name})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w: Name %q: %w", ErrConfig, cfg.Name, err)
+	}
+	n := &Node{cfg: cfg,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), listGate: make(chan struct{}, 1), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
 	n.near, n.leases.out = newNear(), map[limiter.ID]*leased{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
+	n.logs = newLogQueue(cfg.Logger.Handler())
+	n.log = slog.New(logHandler{q: n.logs})
 	n.origin = newOrigin(n.clock.now())
 	n.members.self, n.members.origin = cfg.Name, n.origin
 	n.members.forget, n.members.expected = cfg.ForgetAfter, cfg.ExpectedNodes
@@ -118,9 +125,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		n.ledger.Hold(part, false)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	alone, err := ring.New([]string{cfg.Name})
-	if err != nil {
-		return nil, fmt.Errorf("cluster: %w: Name %q: %w", ErrConfig, cfg.Name, err)
+	if cfg.Now != nil {
+		n.loops.Go(func() { n.clock.sample(n.ctx.Done()) })
 	}
 	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1, heard: 1, caught: true})
 	if err := n.open(ctx); err != nil {
@@ -165,6 +171,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.members.start()
 	close(n.started)
 	n.loops.Go(n.loop)
+	n.loops.Go(n.watch)
 	n.loops.Go(n.rejoin)
 	return nil
 }
@@ -208,6 +215,7 @@ func (n *Node) Close() {
 		}
 	})
 	n.wg.Wait()
+	n.logs.close()
 }
 
 // spawn runs f on a goroutine that Close waits for, unless the node is closed.

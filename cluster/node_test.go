@@ -114,7 +114,7 @@ func TestAnotherSecret(t *testing.T) {
 			Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		require.Equal(t, 1, n.Stats().Live)
-		require.Contains(t, log.String(), "cannot join yet")
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "cannot join yet") }, 10*time.Second, time.Millisecond)
 		p := n.dial("", nodes[0].Addr())
 		require.Error(t, p.Call(t.Context(), time.Now().Add(time.Second), kindTime, &timeCall{}))
 		p.Close()
@@ -130,6 +130,7 @@ func TestUnresolvableJoinIsTriedForEver(t *testing.T) {
 	require.NoError(t, err)
 	defer n.Close()
 	require.True(t, n.Ready(), "alone it serves")
+	n.Close() // all lines are written then
 	require.Contains(t, log.String(), "no-such-host.invalid:7946")
 	require.Contains(t, log.String(), "trying again for ever")
 }

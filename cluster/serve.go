@@ -57,7 +57,7 @@ func (n *Node) stranger(h hello) bool {
 // Serve answers one request.
 func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
 	n, from := s.n, t.Value().(*session)
-	if n.wakeUp(n.clock.age()); from.epoch != n.epoch.Load() {
+	if n.wakeUp(n.clock.read()); from.epoch != n.epoch.Load() {
 		t.Close() // what waited while this process was stopped is of no use to anybody
 		return buf, true, errStopped
 	}

@@ -11,10 +11,6 @@ import (
 // ErrClosed is what Take and Give return after Close or Leave.
 var ErrClosed = errors.New("cluster: the node is closed")
 
-// pausedAfter is how long the loop may not have run before the node doubts that it
-// is still what the others take it for. Gossip needs longer to replace a node.
-const pausedAfter = time.Second
-
 // Take takes cost from the budget that key has under l in the whole cluster, or says
 // why not and when. A cost of 0 looks and takes nothing, and is always answered by who
 // decides; a denial of more may be remembered here, for a second at most where another
@@ -117,17 +113,6 @@ func (n *Node) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// awake is this node's age. It sees to it that the loop is awake, and that a node that
-// was stopped doubts before it decides.
-func (n *Node) awake() time.Duration {
-	n.rouse()
-	age := n.clock.age()
-	if age-time.Duration(n.ticked.Load()) > pausedAfter {
-		n.wakeUp(age)
-	}
-	return age
-}
-
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
 func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
 	var s limiter.Share
@@ -152,28 +137,6 @@ func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Li
 		d.Window = limiter.NameWindow(id, l, n.clock.at(age), true)
 	}
 	return d, ok
-}
-
-// beat tells that the loop runs, unless it has not for too long.
-func (n *Node) beat() {
-	if age := n.clock.age(); age-time.Duration(n.ticked.Load()) <= pausedAfter {
-		n.ticked.Store(int64(age))
-	}
-}
-
-// wakeUp doubts once per pause. Who comes meanwhile waits until that is done: what had
-// queued while the process was stopped must not be served as if nothing had happened.
-func (n *Node) wakeUp(age time.Duration) {
-	if age-time.Duration(n.ticked.Load()) <= pausedAfter {
-		return
-	}
-	n.wakeMu.Lock()
-	defer n.wakeMu.Unlock()
-	if age-time.Duration(n.ticked.Load()) > pausedAfter {
-		n.epoch.Add(1)
-		n.doubt()
-		n.ticked.Store(int64(age))
-	}
 }
 
 // mode is how a limit behaves in a split.

@@ -185,7 +185,6 @@ func (n *Node) moveTo(v *view) {
 		if v.table == old.table && n.settled.Load() {
 			break
 		}
-		n.beat() // with a hundred nodes this takes a while
 		mask := ranks
 		if v.owns(part) {
 			mask &^= 1

@@ -1,0 +1,119 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The operator's logger may block, for as long as a full disk or a slow pipe does. So
+// nobody calls it who has something else to do: lines go into a queue, and one goroutine
+// takes them out. What finds no room is counted and reported when there is room again.
+
+const (
+	logLines    = 256             // lines that wait for the logger
+	logFlushMax = 2 * time.Second // how long Close waits until they are written
+)
+
+// logQueue is that queue, in front of the operator's handler.
+type logQueue struct {
+	to      slog.Handler
+	lines   chan slog.Record
+	enabled atomic.Int64 // the lowest level that to wants: it is not asked by who logs
+	dropped atomic.Int64 // lines not yet reported
+	ended   chan struct{}
+
+	mu     sync.Mutex // guards the order of the last line and the end
+	closed bool
+}
+
+func newLogQueue(to slog.Handler) *logQueue {
+	q := &logQueue{to: to, lines: make(chan slog.Record, logLines), ended: make(chan struct{})}
+	go q.write()
+	return q
+}
+
+// look asks the handler what it wants to hear. Nobody else asks it.
+func (q *logQueue) look() {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if q.to.Enabled(context.Background(), level) {
+			q.enabled.Store(int64(level))
+			return
+		}
+	}
+	q.enabled.Store(int64(slog.LevelError))
+}
+
+// write writes the lines until the queue is closed and empty.
+func (q *logQueue) write() {
+	defer close(q.ended)
+	q.look()
+	ctx := context.Background()
+	for r := range q.lines {
+		if q.to.Enabled(ctx, r.Level) {
+			_ = q.to.Handle(ctx, r) // there is nobody to tell
+		}
+		if lost := q.dropped.Swap(0); lost > 0 && q.to.Enabled(ctx, slog.LevelWarn) {
+			_ = q.to.Handle(ctx, slog.NewRecord(time.Now(), slog.LevelWarn, fmt.Sprintf("%d lines were dropped: the logger was too slow", lost), 0))
+		}
+		q.look()
+	}
+}
+
+// close ends the queue, when all that it holds is written, or after a while. A logger
+// that goes on blocking keeps the goroutine, and nobody else.
+func (q *logQueue) close() {
+	q.mu.Lock()
+	if !q.closed {
+		q.closed = true
+		close(q.lines)
+	}
+	q.mu.Unlock()
+	t := time.NewTimer(logFlushMax)
+	defer t.Stop()
+	select {
+	case <-q.ended:
+	case <-t.C:
+	}
+}
+
+// logHandler is the queue as a handler. Whoever uses it never waits.
+type logHandler struct {
+	q     *logQueue
+	attrs []slog.Attr // of all its lines
+}
+
+// Enabled says whether the operator's handler wanted lines of this level when it was last
+// asked.
+func (h logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return int64(level) >= h.q.enabled.Load()
+}
+
+// Handle queues a line, or counts it as dropped.
+func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+	h.q.mu.Lock()
+	defer h.q.mu.Unlock()
+	if h.q.closed {
+		return nil
+	}
+	r = r.Clone()
+	r.AddAttrs(h.attrs...)
+	select {
+	case h.q.lines <- r:
+	default:
+		h.q.dropped.Add(1)
+	}
+	return nil
+}
+
+// WithAttrs adds to all lines.
+func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)
+	return h
+}
+
+// WithGroup changes nothing: no line of a node has groups.
+func (h logHandler) WithGroup(string) slog.Handler { return h }
