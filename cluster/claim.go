@@ -94,7 +94,8 @@ func (n *Node) claimed(p *peer, c *claimCall) {
 			continue
 		}
 		switch name := c.names[i]; {
-		case name == p.name: // it holds it, and will complete
+		case name == p.name:
+			w.since = n.clock.age() // it lives, holds it, and will complete, however much there is to ship
 		case name == "" || name == n.cfg.Name:
 			n.takeOverLocked(n.view.Load(), part, "")
 		case n.view.Load().byName[name] == nil || w.hops >= hopsMax:

@@ -20,7 +20,7 @@ import (
 // pending is a partition that this node owns and another still holds.
 type pending struct {
 	from  string        // the node that holds it, as far as we know
-	since time.Duration // age at which the wait began
+	since time.Duration // age at which the wait began, or the holder last said that it holds it
 	asked time.Duration // age of the last claim; 0 is never
 	hops  int           // how many nodes have sent us on
 	done  chan struct{} // closed when the wait is over
@@ -42,7 +42,7 @@ type receipt struct {
 }
 
 const (
-	handoverMax = 5 * time.Second       // how long an owner waits for the holder
+	handoverMax = 5 * time.Second       // how long an owner waits for a sign of the holder
 	bounceAfter = time.Second           // before a partition goes back to who gave it
 	claimEvery  = 50 * time.Millisecond // how often it asks again
 	hopsMax     = 3                     // nodes that may send a claim on
@@ -225,7 +225,7 @@ func (n *Node) resend(v *view) {
 			n.takeOverLocked(v, part, c.to.name)
 			continue
 		}
-		c.lost = n.ledger.DueCount(part, 1) > 0 || n.sendComplete(part, c) != nil
+		c.lost = n.ledger.Owes(part, 0) || n.sendComplete(part, c) != nil
 	}
 }
 

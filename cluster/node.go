@@ -82,7 +82,7 @@ type Node struct {
 
 	forwarded, failovers, degraded, shipped atomic.Int64
 	behind                                  atomic.Int64 // age since which something is due; 0: nothing is
-	shipAgain                               atomic.Bool
+	routes                                  *routes      // the loop's
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc

@@ -24,6 +24,8 @@ type peer struct {
 	timing   atomic.Bool   // its clock is being asked for
 	agreed   atomic.Bool   // its cluster time is this node's
 	shipping atomic.Int32  // frames of copies not yet acknowledged
+	shipMore atomic.Bool   // there was more: go on when there are fewer
+	shipAt   int           // and where; the loop's
 	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
 	askedAt  atomic.Int64  // age at which it was asked to say whether we have all that is due
 	noRelay  atomic.Int64  // age until which it is not asked to reach others for us

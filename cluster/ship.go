@@ -1,82 +1,127 @@
 package cluster
 
 import (
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
 )
 
 // Every flush, what changed goes to those who should have it. However often a budget
-// changed in between, it is one slot. What could not be delivered stays due.
+// changed in between, it is one slot. What could not be delivered stays due, and while
+// anything does, Stats.Behind says since when.
 
 const (
 	shipTimeout = 2 * time.Second
 	shippingMax = 64 // frames on their way to one peer
 )
 
-// ship sends what is due. Only the loop calls it.
+// route is a partition of which a peer is to have copies, as the holder of a rank.
+type route struct{ part, rank int }
+
+// routes are the routes to each peer, in a view: those first that it owns, since it waits
+// for them.
+type routes struct {
+	v  *view
+	to map[*peer][]route
+}
+
+func routesOf(v *view, replicas int) *routes {
+	r := &routes{v, map[*peer][]route{}}
+	for rank := range replicas + 1 {
+		for part := range limiter.Partitions {
+			if p, _ := v.holderPeer(part, rank); p != nil {
+				r.to[p] = append(r.to[p], route{part, rank})
+			}
+		}
+	}
+	return r
+}
+
+// shipRound is what one flush has sent. When all of it has arrived, and nothing had to be
+// left, nothing is behind any more that was when it began.
+type shipRound struct {
+	n      *Node
+	v      *view
+	began  int64 // age
+	behind int64 // Node.behind then
+	left   bool  // something stays due
+	frames int
+
+	open   atomic.Int32 // frames not yet answered, and one while it is filled
+	failed atomic.Bool  // one did not arrive
+}
+
+// ship sends what is due. However much that is, it looks only at what it sends: for each
+// peer it goes on where it ended. Only the loop calls it.
 func (n *Node) ship() {
 	v := n.view.Load()
-	b := batches{n: n, v: v, open: map[*peer]*shipCall{}}
-	now := n.clock.ownNow()
-	var to [3]*peer // by rank
-	for part := range n.ledger.HasDue().All() {
-		for rank := range n.cfg.Replicas + 1 {
-			to[rank], _ = v.holderPeer(part, rank)
+	if n.routes == nil || n.routes.v != v {
+		n.routes = routesOf(v, n.cfg.Replicas)
+	}
+	r := &shipRound{n: n, v: v, began: max(1, int64(n.clock.age())), behind: n.behind.Load()}
+	r.open.Add(1)
+	for _, p := range v.all {
+		if rs := n.routes.to[p]; !r.to(p, rs) {
+			r.left = true
 		}
-		n.ledger.Collect(part, allRanks, now, func(s limiter.Slot, ranks uint8) uint8 {
-			return b.add(s, ranks, to[:n.cfg.Replicas+1])
-		})
-		b.sendFull()
 	}
-	b.sendAll()
-	if b.left {
-		n.behind.CompareAndSwap(0, max(1, int64(n.clock.age())))
-		return
+	switch {
+	case r.left:
+		r.failed.Store(true)
+		n.behind.CompareAndSwap(0, r.began)
+	case r.frames == 0 && slices.ContainsFunc(v.all, func(p *peer) bool { return p.shipping.Load() > 0 }):
+		r.failed.Store(true) // not that it did: what is on its way is another round's
 	}
-	n.behind.Store(0)
-	n.tellCaughtUp(v)
+	r.answered()
+	if !r.left {
+		n.tellCaughtUp(v)
+	}
 }
 
-// batches are the frames being filled, one per peer.
-type batches struct {
-	n    *Node
-	v    *view
-	open map[*peer]*shipCall
-	left bool // something stays due
-	full bool // it could go as soon as a frame has been acknowledged
+// answered ends the round when all its frames have been answered.
+func (r *shipRound) answered() {
+	if r.open.Add(-1) == 0 && !r.failed.Load() {
+		r.n.behind.CompareAndSwap(r.behind, 0)
+	}
 }
 
-// add puts a slot into the frames of the holders that it is due to. It returns the
-// ranks for which that worked; this node's own rank always does.
-func (b *batches) add(s limiter.Slot, ranks uint8, to []*peer) (taken uint8) {
-	for rank := range 8 {
-		bit := uint8(1) << rank
-		if ranks&bit == 0 {
-			continue
+// to sends what is due to one peer, and says whether that is all: not if the peer is down,
+// or if it has more frames to acknowledge than it may.
+func (r *shipRound) to(p *peer, rs []route) (all bool) {
+	n, now, down := r.n, r.n.clock.ownNow(), p.down.Load()
+	var c *shipCall
+	for i := range rs {
+		at := (p.shipAt + i) % len(rs)
+		x := rs[at]
+		for more := n.ledger.HasDue().Has(x.part); more; {
+			if down {
+				if n.ledger.Owes(x.part, x.rank) {
+					return false // until a probe gets an answer
+				}
+				break
+			}
+			if c == nil {
+				c = n.newFrame(r.v)
+			}
+			more = n.ledger.Collect(x.part, x.rank, shipSlots-len(c.slots), now, func(s limiter.Slot) {
+				c.slots = append(c.slots, s.Move(c.ahead))
+			})
+			if len(c.slots) < shipSlots {
+				continue
+			}
+			if !r.send(p, c) {
+				return false
+			}
+			if c = nil; p.shipping.Load() >= shippingMax {
+				p.shipAt = at
+				p.shipMore.Store(true)
+				return false // goes on as soon as some have been acknowledged
+			}
 		}
-		if rank >= len(to) || to[rank] == nil {
-			taken |= bit // this node itself, or nobody
-			continue
-		}
-		p := to[rank]
-		c := b.open[p]
-		if p.down.Load() {
-			b.left = true // until a probe gets an answer
-			continue
-		}
-		if p.shipping.Load() >= shippingMax || c != nil && len(c.slots) >= shipSlots {
-			b.left, b.full = true, true
-			continue
-		}
-		if c == nil {
-			c = b.n.newFrame(b.v)
-			b.open[p] = c
-		}
-		c.slots = append(c.slots, s.Move(c.ahead))
-		taken |= bit
 	}
-	return taken
+	return c == nil || len(c.slots) == 0 || r.send(p, c)
 }
 
 // newFrame is an empty frame. All of it is meant in one time, also while that steps.
@@ -85,46 +130,39 @@ func (n *Node) newFrame(v *view) *shipCall {
 	return &shipCall{fingerprint: v.table.Fingerprint(), now: n.clock.ownNow() + ahead, ahead: ahead}
 }
 
-// sendFull sends the frames that are full. It runs between two partitions, when no
-// lock is held; a partition with more due than a frame holds keeps the rest.
-func (b *batches) sendFull() {
-	for p, c := range b.open {
-		if len(c.slots) >= shipSlots/2 {
-			b.send(p, c)
-		}
-	}
-}
-
-func (b *batches) sendAll() {
-	for p, c := range b.open {
-		b.send(p, c)
-	}
-	if b.full {
-		b.n.shipAgain.Store(true)
-	}
-}
-
 // send starts the call that carries a frame. What it does not deliver is due again.
-func (b *batches) send(p *peer, c *shipCall) {
-	delete(b.open, p)
-	n := b.n
+func (r *shipRound) send(p *peer, c *shipCall) (ok bool) {
+	n := r.n
 	p.shipping.Add(1)
+	r.open.Add(1)
+	r.frames++
 	err := p.calls.Start(time.Now().Add(shipTimeout), kindShip, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
-			n.dueAgain(c)
+			r.lost(c)
 		} else {
 			n.shipped.Add(int64(len(c.slots)))
 		}
-		p.shipping.Add(-1) // last: what is not on its way must be due
-		if n.shipAgain.Swap(false) || n.leaving.Load() {
+		r.answered()
+		left := p.shipping.Add(-1) // last: what is not on its way must be due
+		if left <= shippingMax/2 && p.shipMore.Swap(false) || n.leaving.Load() {
 			n.kick(n.flush)
 		}
 	})
 	if err != nil {
+		r.lost(c)
+		r.answered()
 		p.shipping.Add(-1)
-		n.dueAgain(c)
-		b.left = true
+	}
+	return err == nil
+}
+
+// lost makes due again what did not arrive.
+func (r *shipRound) lost(c *shipCall) {
+	r.failed.Store(true)
+	r.n.behind.CompareAndSwap(0, r.began)
+	for _, s := range c.slots {
+		r.n.ledger.Due(s.ID, s.Origin, allRanks) // ranks may mean others by now
 	}
 }
 
@@ -174,9 +212,3 @@ func (n *Node) owing(v *view) map[*peer]bool {
 }
 
 const askCaughtUp = 250 * time.Millisecond // before a peer is asked again
-
-func (n *Node) dueAgain(c *shipCall) {
-	for _, s := range c.slots {
-		n.ledger.Due(s.ID, s.Origin, allRanks) // ranks may mean others by now
-	}
-}

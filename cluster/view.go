@@ -179,21 +179,11 @@ func (n *Node) count(v *view, list []*member, vanished int) {
 // hands.
 func (n *Node) moveTo(v *view) {
 	old := n.view.Load()
-	ranks := uint8(1)<<min(len(v.table.Members()), n.cfg.Replicas+1) - 1
-	was := v.indexesIn(old)
 	for part := range limiter.Partitions {
 		if v.table == old.table && n.settled.Load() {
 			break
 		}
-		mask := ranks
-		if v.owns(part) {
-			mask &^= 1
-		}
-		due := uint8(0)
-		if !n.ledger.Empty(part) {
-			due = n.newHolders(old, v, was, part) & mask
-		}
-		n.ledger.SetHolders(part, mask, due, n.clock.ownNow())
+		n.ledger.SetHolders(n.holdersIn(old, v, part))
 	}
 	v.serial = old.serial + 1
 	if v.caught {
@@ -220,29 +210,26 @@ func (n *Node) moveTo(v *view) {
 	}
 }
 
-// indexesIn is, for each member of the table, its index in an older one, or -1.
-func (v *view) indexesIn(old *view) []int {
-	was := make([]int, len(v.table.Members()))
-	for i, name := range v.table.Members() {
-		was[i] = old.table.Index(name)
-	}
-	return was
-}
-
-// newHolders is the ranks whose holder in v was not a holder in old, where that one had
-// the index that was says.
-func (n *Node) newHolders(old, v *view, was []int, part int) (mask uint8) {
-	var had [ring.Ranks]int
-	for rank := range n.cfg.Replicas + 1 {
-		had[rank] = old.table.Holder(part, rank)
-	}
-	for rank := range n.cfg.Replicas + 1 {
-		i := v.table.Holder(part, rank)
-		if i >= 0 && (was[i] < 0 || !slices.Contains(had[:n.cfg.Replicas+1], was[i])) {
-			mask |= 1 << rank
+// holdersIn are the ranks of a partition that are other processes in v, and which rank each
+// of those had in old, or -1.
+func (n *Node) holdersIn(old, v *view, part int) (_ int, ranks uint8, was [limiter.Ranks]int) {
+	for rank := range was {
+		was[rank] = -1
+		if rank > n.cfg.Replicas {
+			continue
+		}
+		p, _ := v.holderPeer(part, rank)
+		if p == nil {
+			continue
+		}
+		ranks |= 1 << rank
+		for before := range n.cfg.Replicas + 1 {
+			if q, _ := old.holderPeer(part, before); q != nil && q.origin == p.origin {
+				was[rank] = before
+			}
 		}
 	}
-	return mask
+	return part, ranks, was
 }
 
 // reviseIn is how long until the view changes by itself, since a vanished node stops

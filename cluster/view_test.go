@@ -99,44 +99,57 @@ func TestThoseWhoComeBackCountTogether(t *testing.T) {
 	require.Equal(t, 2, heard())
 	require.Equal(t, 2, v.before)
 	now = now.Add(healTime + 1)
+	n.clock.read()
 	require.Equal(t, 4, heard())
 	require.Equal(t, 4, v.before)
 }
 
-// Who is new among the holders of a partition, against the same in other words.
-func TestNewHolders(t *testing.T) {
+// Who holds which rank of a partition, and which one before, against the same in other words.
+func TestHoldersIn(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
+	procs := make([]*peer, 12)
+	for i := range procs {
+		procs[i] = &peer{name: fmt.Sprintf("n%d", i), origin: limiter.Origin(10 + i)}
+	}
 	some := func() *view {
-		var names []string
-		for i := range 12 {
+		names, byName := []string{"self"}, map[string]*peer{}
+		for _, p := range procs {
 			if r.IntN(2) == 0 {
-				names = append(names, fmt.Sprintf("n%d", i))
+				names, byName[p.name] = append(names, p.name), p
 			}
 		}
-		table, err := ring.New(append(names, "self"))
+		table, err := ring.New(names)
 		require.NoError(t, err)
-		return &view{table: table}
+		v := &view{table: table, self: table.Index("self")}
+		for _, name := range table.Members() {
+			v.peers = append(v.peers, byName[name])
+		}
+		return v
 	}
 	for range 40 {
 		n, old, v := &Node{cfg: Config{Replicas: 1 + r.IntN(2)}}, some(), some()
-		was := v.indexesIn(old)
 		holder := func(v *view, part, rank int) string {
 			if i := v.table.Holder(part, rank); i >= 0 {
 				return v.table.Members()[i]
 			}
-			return ""
+			return "self"
 		}
 		for part := range limiter.Partitions {
-			had, want := map[string]bool{"": true}, uint8(0)
+			had, want, wantWas := map[string]int{}, uint8(0), [limiter.Ranks]int{-1, -1, -1}
 			for rank := range n.cfg.Replicas + 1 {
-				had[holder(old, part, rank)] = true
+				had[holder(old, part, rank)] = rank
 			}
 			for rank := range n.cfg.Replicas + 1 {
-				if !had[holder(v, part, rank)] {
+				if name := holder(v, part, rank); name != "self" {
 					want |= 1 << rank
+					if before, ok := had[name]; ok {
+						wantWas[rank] = before
+					}
 				}
 			}
-			require.Equal(t, want, n.newHolders(old, v, was, part))
+			_, ranks, was := n.holdersIn(old, v, part)
+			require.Equal(t, want, ranks)
+			require.Equal(t, wantWas, was)
 		}
 	}
 }

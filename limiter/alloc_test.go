@@ -44,14 +44,14 @@ func TestNoAllocations(t *testing.T) {
 // A flush that has found its size allocates nothing either.
 func TestNoAllocationsInAFlush(t *testing.T) {
 	g, l := NewLedger(1, 100), Per(MaxQuota, w5)
-	g.SetHolders(5, 0b1, 0, t0)
+	setHolders(g, 5, 0b1, 0)
 	total := int32(0)
-	send := func(s Slot, ranks uint8) uint8 { total = max(total, s.Cur); return ranks }
+	send := func(s Slot) { total = max(total, s.Cur) }
 	flush := func() {
 		for n := range 20 {
 			g.Take(idIn(5, n), l, 1, t0, all)
 		}
-		g.Collect(5, 0b1, t0, send)
+		g.Collect(5, 0, 100, t0, send)
 	}
 	flush()
 	require.Zero(t, testing.AllocsPerRun(50, flush))

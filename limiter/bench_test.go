@@ -131,12 +131,12 @@ func BenchmarkMerge(b *testing.B) {
 // BenchmarkCollect flushes a thousand changed slots of one partition.
 func BenchmarkCollect(b *testing.B) {
 	g, n := NewLedger(1, million), 0
-	g.SetHolders(5, 0b1, 0, t0)
+	setHolders(g, 5, 0b1, 0)
 	for b.Loop() {
 		for i := range 1000 {
 			g.Take(idIn(5, i), benchLimit, 1, t0, all)
 		}
-		g.Collect(5, 0b1, t0, func(_ Slot, ranks uint8) uint8 { n++; return ranks })
+		g.Collect(5, 0, 1000, t0, func(Slot) { n++ })
 	}
 	if n != b.N*1000 {
 		b.Fatal("a slot was not sent once per flush")

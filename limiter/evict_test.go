@@ -164,7 +164,7 @@ func TestTheLastPlaceIsTakenOnce(t *testing.T) {
 
 func TestEvictionCounters(t *testing.T) {
 	g, l := NewLedger(1, 3), Per(10, w5)
-	g.SetHolders(5, 0b1, 0, t0)
+	setHolders(g, 5, 0b1, 0)
 	g.Merge(Slot{ID: idIn(5, 0), Origin: 2, At: t5, Cur: 1, Version: 1, Expires: uint32(t5 / 1e9), Fill: 1}, t0, 0)
 	g.Take(idIn(5, 1), l, 2, t0, all)
 	g.Take(idIn(5, 2), l, 9, t0, all)

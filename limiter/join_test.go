@@ -16,7 +16,7 @@ func versions(r *rand.Rand, origins int) (list []Slot) {
 	for o := range origins {
 		g := NewLedger(Origin(10+o), 1000)
 		for p := range 3 {
-			g.SetHolders(p, 1, 0, t0)
+			setHolders(g, p, 1, 0)
 		}
 		now := t5
 		for range 30 {

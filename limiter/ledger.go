@@ -59,15 +59,9 @@ type partition struct {
 	held    bool  // this process decides
 	ranks   uint8 // ranks of holders that are other processes: what a change is due to
 	ledger  *Ledger
-	due     []ref // entries with a due bit, some of them gone by now
-	used    int   // entries in all tables
-	_       [24]byte
-}
-
-// ref names an entry across moves within its table.
-type ref struct {
-	id     ID
-	origin uint16
+	owed    *[Ranks]owed // what is due to others; nil if nothing was yet
+	used    int          // entries in all tables
+	_       [40]byte
 }
 
 // NewLedger makes an empty ledger of at most maxKeys slots, but at least one. It

@@ -68,7 +68,7 @@ func TestTakesAndGives(t *testing.T) {
 func TestCedeUnderLoad(t *testing.T) {
 	for range 20 {
 		from, to, lim := NewLedger(1, 1000), NewLedger(2, 1000), Per(100_000, w5)
-		from.SetHolders(5, 0b1, 0, t0)
+		setHolders(from, 5, 0b1, 0)
 		to.Hold(5, false)
 		var admitted atomic.Int64
 		var wg sync.WaitGroup
@@ -132,8 +132,8 @@ func TestEverythingAtOnce(t *testing.T) {
 				case 3:
 					g.Merge(Slot{ID: id, Origin: Origin(i % 9), At: now, Cur: 3, Version: uint64(i), Expires: uint32(now/1e9) + 5}, now, 1)
 				case 4:
-					g.SetHolders(i%7, uint8(i%4), uint8(i%2), now)
-					g.DueCount(i%7, 1)
+					setHolders(g, i%7, uint8(i%4), uint8(i%2))
+					dueCount(g, i%7, 1)
 					g.Due(id, 1, 1)
 				case 5:
 					collect(g, i%7, uint8(i%4), now)

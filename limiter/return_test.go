@@ -22,13 +22,10 @@ func TestReturnBeforeTheCountIsKnown(t *testing.T) {
 	returns.Return(id, lim, 5, now, end+int64(time.Minute))
 	require.EqualValues(t, 10, returns.Take(id, lim, 0, now, Share{}).Remaining, "never more than the quota")
 	for _, l := range []*Ledger{counts, returns} {
-		l.SetHolders(id.Partition(), 1, 1, now)
+		setHolders(l, id.Partition(), 1, 1)
 	}
 	move := func(from, to *Ledger) {
-		from.Collect(id.Partition(), 1, now, func(s Slot, ranks uint8) uint8 {
-			to.Merge(s, now, 0)
-			return ranks
-		})
+		from.Collect(id.Partition(), 0, 10, now, func(s Slot) { to.Merge(s, now, 0) })
 	}
 	move(counts, returns)
 	move(returns, counts)
