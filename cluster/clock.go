@@ -131,13 +131,18 @@ func (c *clock) own(age time.Duration) int64 { return c.offset.Load() + int64(ag
 func (c *clock) ownNow() int64 { return c.own(c.age()) }
 
 // error is by how much cluster time is wrong.
-func (c *clock) error() int64 { return c.target.Load() - c.offset.Load() - c.ahead.Load() }
+func (c *clock) error() int64 { return int64(c.off(c.target.Load())) }
 
-// aim notes that cluster time was remote at this node's age at. It returns the
-// error, which the caller steps or lets slew.
-func (c *clock) aim(remote int64, at time.Duration) time.Duration {
-	c.target.Store(remote - int64(at))
-	return time.Duration(c.error())
+// off is by how much cluster time should be later, if it is the age and want.
+func (c *clock) off(want int64) time.Duration {
+	return time.Duration(want - c.offset.Load() - c.ahead.Load())
+}
+
+// aim notes that cluster time should be the age and want. It returns the error, which the
+// caller steps or lets slew.
+func (c *clock) aim(want int64) time.Duration {
+	c.target.Store(want)
+	return c.off(want)
 }
 
 // step takes over the target at once and returns by how much cluster time moved.

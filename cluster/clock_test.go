@@ -18,7 +18,7 @@ func TestClockSlewsAndSteps(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, int64(time.Second), c.now()-begin, "cluster time runs as fast as the clock")
 
-		require.Equal(t, 5*time.Millisecond, c.aim(c.now()+int64(5*time.Millisecond), c.age()))
+		require.Equal(t, 5*time.Millisecond, c.aim(c.now()+int64(5*time.Millisecond)-int64(c.age())))
 		before := c.now()
 		c.slew(100 * time.Millisecond)
 		require.Equal(t, int64(time.Millisecond), c.now()-before, "a hundredth of what passed")
@@ -27,7 +27,7 @@ func TestClockSlewsAndSteps(t *testing.T) {
 		}
 		require.Equal(t, int64(5*time.Millisecond), c.now()-before, "and no further than the target")
 
-		c.aim(c.now()-int64(time.Hour), c.age())
+		c.aim(c.now() - int64(time.Hour) - int64(c.age()))
 		require.Equal(t, -time.Hour, c.step())
 		require.Zero(t, c.step(), "once")
 	})

@@ -22,6 +22,8 @@ type peer struct {
 	retired  atomic.Bool   // it is in no view any more
 	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
 	timing   atomic.Bool   // its clock is being asked for
+	looks    looks         // what it said last; who set timing owns it
+	rtt      atomic.Int64  // round trip of the best of these, in nanoseconds: so well its clock is known
 	agreed   atomic.Bool   // its cluster time is this node's
 	shipping atomic.Int32  // frames of copies not yet acknowledged
 	shipMore atomic.Bool   // there was more: go on when there are fewer

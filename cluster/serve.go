@@ -207,11 +207,15 @@ func (n *Node) refuseSlots(kind uint8, from *session) error {
 // the two agreed; which of the two jumped will soon be clear. A frame may have been on
 // its way for as long as a call may take.
 func (n *Node) sameTime(from *session, theirs, ours int64) error {
-	off := time.Duration(ours - theirs)
-	if off > -stepOver && off < stepOver+shipTimeout {
+	off, p := time.Duration(ours-theirs), n.view.Load().byName[from.name]
+	unsure := time.Duration(0)
+	if p != nil {
+		unsure = time.Duration(p.rtt.Load())
+	}
+	if off > -stepOver-unsure && off < stepOver+unsure+shipTimeout {
 		return nil
 	}
-	if p := n.view.Load().byName[from.name]; p != nil {
+	if p != nil {
 		p.agreed.Store(false)
 	}
 	from.missed = true

@@ -52,7 +52,7 @@ func TestTakesWhileTheClockSteps(t *testing.T) {
 		}
 		for i := range 60 { // in virtual time all of it is one instant
 			age := a.clock.age()
-			a.clock.aim(a.clock.at(age)+int64(i%7-3)*int64(31*time.Hour), age)
+			a.clock.aim(a.clock.at(age) + int64(i%7-3)*int64(31*time.Hour) - int64(age))
 			a.steps <- struct{}{}
 		}
 		for len(a.steps) > 0 {

@@ -12,24 +12,16 @@ import (
 // be, a clock has jumped or a machine was suspended, and all are asked again.
 
 const (
-	seedTimeout = time.Second           // for the clocks of the seeds, before joining
-	seedsAfter  = rttMax                // the other seeds have so long after the first
+	seedTimeout = 2 * time.Second       // for the clocks of the seeds, before joining
+	seedsAfter  = 50 * time.Millisecond // the other seeds have so long, and as long as the first took, after that one
 	newcomer    = 5 * time.Second       // for a node that starts to meet the others
-	rttMax      = 50 * time.Millisecond // a slower answer says too little about a clock
 )
 
-// reading is one look at another node's clock.
-type reading struct {
-	age    time.Duration // how long its process had lived
-	remote int64         // its cluster time
-	at     time.Duration // this node's age at that moment
-}
-
 // readClock makes a reading of an answer to a call that began at an age of ours.
-func (n *Node) readClock(c *timeCall, began time.Duration) (r reading, rtt time.Duration) {
-	now := n.clock.age()
-	rtt = now - began
-	return reading{c.age, c.now, began + rtt/2}, rtt
+func (n *Node) readClock(c *timeCall, began time.Duration) look {
+	rtt := n.clock.age() - began
+	at := began + rtt/2
+	return look{want: c.now - int64(at), born: at - c.age, at: at, rtt: rtt}
 }
 
 // followSeeds takes over the cluster time of the longest-lived seed that answers,
@@ -38,9 +30,10 @@ func (n *Node) followSeeds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
 	var mu sync.Mutex
-	var best reading
+	var best *look
 	var wg sync.WaitGroup
-	others := sync.OnceFunc(func() { time.AfterFunc(seedsAfter, cancel) }) // the dead answer never
+	start := n.clock.age()
+	others := sync.OnceFunc(func() { time.AfterFunc(seedsAfter+n.clock.age()-start, cancel) }) // the dead answer never
 	for _, addr := range n.seeds(ctx) {
 		wg.Go(func() {
 			p := n.dial("", addr)
@@ -54,18 +47,18 @@ func (n *Node) followSeeds(ctx context.Context) {
 			if p.Call(ctx, deadline, kindTime, &c) != nil { // measures
 				return
 			}
-			r, _ := n.readClock(&c, began)
+			l := n.readClock(&c, began)
 			others()
 			mu.Lock()
 			defer mu.Unlock()
-			if r.age > best.age {
-				best = r
+			if best == nil || l.born < best.born {
+				best = &l
 			}
 		})
 	}
 	wg.Wait()
-	if best.age > 0 {
-		n.clock.aim(best.remote, best.at)
+	if best != nil {
+		n.clock.aim(best.want)
 		n.ledger.Step(n.clock.step())
 		n.follows = true
 	}
@@ -95,10 +88,9 @@ func (n *Node) syncClocks(v *view, period bool) {
 				n.failed(p, err)
 				return
 			}
-			r, rtt := n.readClock(c, began)
-			n.heardTime(p, r, rtt)
-			if p == ref && rtt <= rttMax {
-				n.follow(r)
+			best := n.heardTime(p, n.readClock(c, began))
+			if p == ref {
+				n.follow(best)
 			}
 		})
 		if err != nil {
@@ -107,18 +99,16 @@ func (n *Node) syncClocks(v *view, period bool) {
 	}
 }
 
-// heardTime notes what a peer's clock says.
-func (n *Node) heardTime(p *peer, r reading, rtt time.Duration) {
-	off := time.Duration(r.remote - n.clock.at(r.at))
-	p.agreed.Store(off.Abs() < stepOver+rtt)
-	if rtt > rttMax && p.bornAt.Load() != 0 {
-		return
-	}
-	born := int64(r.at-r.age) | 1 // never 0
-	was := p.bornAt.Swap(born)
-	if off := time.Duration(born - was); was != 0 && off.Abs() > tieWithin {
+// heardTime notes what a peer's clock says, and returns the best that is known of it.
+func (n *Node) heardTime(p *peer, l look) look {
+	best := p.looks.add(l)
+	p.rtt.Store(int64(best.rtt))
+	p.agreed.Store(n.clock.off(best.want).Abs() < stepOver+best.rtt/2)
+	was := p.bornAt.Swap(int64(best.born) | 1) // never 0
+	if off := best.born - time.Duration(was); was != 0 && off.Abs() > tieWithin+best.rtt/2 {
 		n.remeasure.Store(true)
 	}
+	return best
 }
 
 // disagree says whether a peer that answers has another time than this node, or its
@@ -151,10 +141,9 @@ func (n *Node) reference(v *view) (ref *peer) {
 	return ref
 }
 
-// follow corrects this node's clock: at once if it is far off, else bit by bit.
-func (n *Node) follow(r reading) {
-	off := n.clock.aim(r.remote, r.at)
-	if off > -stepOver && off < stepOver {
+// follow corrects this node's clock: at once if it is certainly far off, else bit by bit.
+func (n *Node) follow(l look) {
+	if n.clock.aim(l.want).Abs() < stepOver+l.rtt/2 {
 		return
 	}
 	n.kick(n.steps) // the loop is the one that moves it
