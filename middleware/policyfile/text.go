@@ -24,7 +24,7 @@ const (
 )
 
 // parse makes a tree of the one document in text. Nothing in the tree has an anchor, is
-// an alias or has a tag, no mapping has a name twice, and the nesting is bounded.
+// an alias, or has a tag, no mapping has a name twice, and the nesting is bounded.
 func parse(text []byte) (root *yaml.Node, err error) {
 	if text, err = clean(text); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (bounds) CheckDepth(depth int, _ *yaml.DepthContext) error {
 	return nil
 }
 
-// CheckAlias has nothing to say: a tree keeps an alias as it is, and plain refuses it.
+// CheckAlias has nothing to say: a tree keeps an alias as it is, and plain refuses its anchor.
 func (bounds) CheckAlias(int, int) error { return nil }
 
 // clean checks what can be checked without a parser, and takes away what other programs
@@ -136,15 +136,12 @@ func withoutVersion(text []byte) []byte {
 	return text
 }
 
-// plain refuses what makes a text mean something else than it shows: anchors and aliases,
-// tags, and a name that is there twice. The path is for the error.
+// plain refuses what makes a text mean something else than it shows: anchors, tags, and a name that is there twice. The path is for the error.
 func plain(path string, n *yaml.Node, depth int) error {
 	switch {
 	case depth > depthMax: // the parser counts a list as deep as its name where both begin in one column
 		return &Error{Line: n.Line, Reason: errDeep.Error()}
-	case n.Kind == yaml.AliasNode:
-		return &Error{Line: n.Line, Field: path, Value: "*" + n.Value, Reason: "is an alias: write the value itself"}
-	case n.Anchor != "":
+	case n.Anchor != "": // which comes before every alias of it
 		return &Error{Line: n.Line, Field: path, Value: "&" + n.Anchor, Reason: "is an anchor, which has no use here"}
 	case n.Style&yaml.TaggedStyle != 0 || n.Tag == "!":
 		return &Error{Line: n.Line, Field: path, Value: n.Tag, Reason: "is a tag, which has no use here"}

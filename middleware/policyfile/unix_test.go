@@ -5,6 +5,7 @@ package policyfile
 import (
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -57,6 +58,17 @@ func TestReloadOn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), <-quotas)
 	w.ReloadOn() // no signal, and not all of them
+	other := make(chan os.Signal, 1)
+	signal.Notify(other, syscall.SIGWINCH)
+	defer signal.Stop(other)
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGWINCH))
+	<-other
+	for range 3 { // time for a signal that did too much to be seen
+		require.NoError(t, w.Reload())
+		require.NoError(t, <-told)
+		assert.Equal(t, int64(1), <-quotas)
+	}
+	assert.Empty(t, told)
 	w.ReloadOn(syscall.SIGUSR1)
 	w.ReloadOn(syscall.SIGHUP)
 	for _, s := range []struct {

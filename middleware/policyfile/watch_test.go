@@ -260,7 +260,8 @@ func TestWatchReadsWhatIsTouchedAllTheTime(t *testing.T) {
 			quotas, _ = b.pass()
 			assert.Equal(t, step.want, quotas)
 		}
-		for i := range 6 { // never twice the same
+		time.Sleep(500 * time.Millisecond) // between two looks
+		for i := range 6 {                 // which never find the same
 			b.write(policyOf(100 + i))
 			time.Sleep(time.Second)
 		}
