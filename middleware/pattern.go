@@ -29,7 +29,7 @@ type segment struct {
 // shapeOf takes a pattern apart. It refuses nothing: see checkPattern.
 func shapeOf(pattern string) (s shape) {
 	rest := pattern
-	if i := strings.IndexAny(rest, " \t"); i >= 0 {
+	if i := strings.IndexAny(rest, " \t/"); i >= 0 && rest[i] != '/' {
 		s.method, rest = rest[:i], strings.TrimLeft(rest[i:], " \t")
 	}
 	slash := strings.IndexByte(rest, '/')

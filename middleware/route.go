@@ -122,8 +122,7 @@ func merged(all []*route) *route {
 }
 
 // within is the route of a request of which it is known which pattern the router chose:
-// the most specific that the policy has for it, which may be part of what that pattern
-// matches, or more.
+// the policy's own for that pattern, or a part of what it matches, or more than that.
 func (t *table) within(r *http.Request, pattern string) *route {
 	chosen := shapeOf(pattern)
 	if chosen.method == "" {
@@ -132,6 +131,14 @@ func (t *table) within(r *http.Request, pattern string) *route {
 	found := t.readings(r)
 	if !slices.ContainsFunc(found, func(rt *route) bool { return !rt.exempt || !rt.shape.within(&chosen) }) {
 		return found[0]
+	}
+	host := chosen.host
+	if host == "" {
+		host = foldHost(r.Host)
+	}
+	whole := t.match(chosen.sample(t.depth).request(chosen.method, host, t.literal))
+	if !chosen.open && !whole.exempt && whole != t.byDefault && whole.shape.within(&chosen) {
+		return whole // whatever the path looks like: that handler runs
 	}
 	var parts []*route
 	for _, rt := range found {
@@ -142,11 +149,7 @@ func (t *table) within(r *http.Request, pattern string) *route {
 	if len(parts) > 0 {
 		return t.join(parts)
 	}
-	host := chosen.host
-	if host == "" {
-		host = foldHost(r.Host)
-	}
-	return t.match(chosen.sample(t.depth).request(chosen.method, host, t.literal))
+	return whole
 }
 
 // add registers a route under its pattern, or says why that cannot be of the pattern at path.

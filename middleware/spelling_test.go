@@ -176,6 +176,7 @@ func TestRouteOfTheRouter(t *testing.T) {
 		{"/v1/*", "/v1/nothing", []string{"default"}},                             // of which the policy has no part
 		{"/files/*path", "/files/a/b", []string{"files"}},                         //
 		{"example.com/login", "/login", []string{"login"}},                        // with its host
+		{"/v1/to ken", "/v1/token", []string{"default"}},                          // a space after the path has begun
 		{"", "/v1//token", []string{"token"}},                                     // it has chosen none
 		{"/.well-known/jwks.json", "/.well-known/jwks.json", []string{"default"}}, // POST
 	} {
