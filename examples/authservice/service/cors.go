@@ -13,11 +13,11 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return next
 	}
-	any := slices.Contains(origins, "*")
+	everybody := slices.Contains(origins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, origin := w.Header(), r.Header.Get("Origin")
 		h.Add("Vary", "Origin") // also on answers to others, or a cache would mix them up
-		if origin == "" || !any && !slices.Contains(origins, origin) {
+		if origin == "" || !everybody && !slices.Contains(origins, origin) {
 			next.ServeHTTP(w, r)
 			return
 		}

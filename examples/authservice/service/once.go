@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,11 +101,7 @@ func (s marks) anySet(ctx context.Context, facts ...mark) (bool, error) {
 		wg.Go(func() { set[i], _, errs[i] = s.isSet(ctx, m) })
 	}
 	wg.Wait()
-	any := false
-	for _, b := range set {
-		any = any || b
-	}
-	if any {
+	if slices.Contains(set, true) {
 		return true, nil // whatever the others would have said
 	}
 	return false, errors.Join(errs...)
