@@ -18,8 +18,7 @@ type options struct {
 	advertise string
 	name      string
 	join      []string
-	secret    []byte // of the cluster
-	given     []byte // the same, if it was given: then others may have it
+	secret    []byte
 	split     limiter.Split
 	expected  int
 	timeout   time.Duration
@@ -32,6 +31,11 @@ type options struct {
 	origins   []string
 	try       bool
 }
+
+// alone says whether this process is the whole service: several nodes in one process are a
+// demonstration, and one without a secret stays on loopback. Then memory is shared by
+// all nodes, and keys need to live no longer than the process.
+func (o options) alone() bool { return o.nodes > 1 || len(o.secret) == 0 }
 
 const (
 	httpDefault  = "127.0.0.1:8080"
@@ -72,7 +76,7 @@ func (o *options) define(f *flag.FlagSet, x *texts) {
 	f.StringVar(&x.headers, "headers", "", "`forms` of the limit headers, with commas between: x-ratelimit (the default), x-ratelimit-seconds\n"+
 		"(Reset in seconds from now), ietf, none; a policy file says it itself")
 	f.StringVar(&x.signingFile, "signing-key", "", "PEM `file` with the private key that tokens are signed with, the same on all nodes: RSA (RS256)\n"+
-		"or Ed25519; default: derived from the secret (EdDSA), or without one made at the start (RS256)")
+		"or Ed25519; default: with -nodes 1 derived from the secret (EdDSA), else made at the start (RS256)")
 	f.StringVar(&o.issuer, "issuer", "", "the `URL` of the service as clients know it, for tokens (iss) and consents; default: the address\n"+
 		"of the first node")
 	f.StringVar(&x.origins, "cors-origin", "", "`origins` whose scripts may use the service from a browser, with commas between; * for all")

@@ -104,11 +104,12 @@ func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (
 	c := service.Config{Policy: limits.policy(), Issuer: opt.issuer, Origins: opt.origins, Drain: opt.drain,
 		Cluster: cluster.Config{Name: opt.name, Advertise: opt.advertise, Join: opt.join, Secret: opt.secret,
 			Split: opt.split, ExpectedNodes: opt.expected, CallTimeout: opt.timeout, Logger: log}}
-	if c.Keys, err = service.NewKeys(opt.given, opt.signing); err != nil {
-		return nil, err
+	secret := opt.secret
+	if opt.alone() {
+		secret, c.Agents = nil, service.NewAgents()
 	}
-	if len(opt.given) == 0 {
-		c.Agents = service.NewAgents() // no other process belongs to this cluster
+	if c.Keys, err = service.NewKeys(secret, opt.signing); err != nil {
+		return nil, err
 	}
 	if opt.try {
 		c.Drain = 0
@@ -164,8 +165,8 @@ func greet(w io.Writer, servers []*service.Server, opt options) {
 	if opt.try {
 		return
 	}
-	if len(opt.given) == 0 {
-		fmt.Fprintln(w, "no WEIR_SECRET: loopback only, and no other process knows this one's agents and tokens")
+	if opt.alone() {
+		fmt.Fprintln(w, "this process is the whole service: its agents and tokens live as long as it")
 	}
 	if opt.policy != "" {
 		fmt.Fprintf(w, "policy: %s, reloaded when it changes, or at once by kill -HUP %d\n", opt.policy, os.Getpid())

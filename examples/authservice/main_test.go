@@ -28,6 +28,7 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:7946", o.bind)
 	assert.Equal(t, limiter.SplitFull, o.split)
 	assert.GreaterOrEqual(t, len(o.secret), 16, "the nodes of one process share a secret of their own")
+	assert.True(t, o.alone())
 
 	o, err = parse([]string{"-nodes", "1", "-name", "a", "-join", "h1:7946, h2:7946", "-split", "quorum",
 		"-expected-nodes", "5", "-trusted-proxies", "10.0.0.0/8,fd00::/8"}, "", io.Discard)
@@ -37,6 +38,7 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, 5, o.expected)
 	assert.Len(t, o.trusted, 2)
 	assert.Empty(t, o.secret, "one node has the secret that it is given, and here none")
+	assert.True(t, o.alone())
 	assert.Equal(t, drainDefault, o.drain)
 	assert.Zero(t, o.headers, "the policy's default")
 
@@ -46,12 +48,16 @@ func TestParse(t *testing.T) {
 		"-cors-origin", "https://a.example, http://localhost:3000", "-call-timeout", "250ms", "-drain", "0s"}, "", io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, "a secret of the cluster", string(o.secret), "without the end of the line")
-	assert.Equal(t, o.secret, o.given)
 	assert.NotNil(t, o.signing)
+	assert.True(t, o.alone(), "three nodes")
 	assert.Equal(t, middleware.XRateLimitSeconds|middleware.IETF, o.headers)
 	assert.Equal(t, []string{"https://a.example", "http://localhost:3000"}, o.origins)
 	assert.Equal(t, 250*time.Millisecond, o.timeout)
 	assert.Zero(t, o.drain)
+
+	o, err = parse([]string{"-nodes", "1"}, "a secret of the cluster", io.Discard)
+	require.NoError(t, err)
+	assert.False(t, o.alone(), "others may have the secret")
 
 	o, err = parse([]string{"-try", "-http", "127.0.0.1:9000"}, "a secret of the cluster", io.Discard)
 	require.NoError(t, err)

@@ -131,7 +131,7 @@ func (o *options) secrets(x texts, secret string) error {
 			return bad("secret-file", x.secretFile, "is empty")
 		}
 	}
-	o.secret, o.given = []byte(secret), []byte(secret)
+	o.secret = []byte(secret)
 	if o.nodes > 1 && secret == "" {
 		o.secret = []byte(rand.Text()) // shared by the nodes of this process, and by nobody else
 	}
