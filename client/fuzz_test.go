@@ -164,3 +164,56 @@ func FuzzRefusal(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRetryAfter compares the reading of seconds of any length with exact fractions.
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"0", "42", "2.5", "31622400", "31622401", "3162240000", "3162240000.1", "999999999999999", "1000000000000000", "99999999999999999999", "00000000000000000042.5", "1.", ".5", "-1", "1e3", "60, 60", "Mon, 24 Nov 2025 16:00:42 GMT"} {
+		f.Add(s)
+	}
+	number := regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+	f.Fuzz(func(t *testing.T, s string) {
+		h := http.Header{"Retry-After": {s}}
+		r := ParseRateLimit(h, t0)
+		checkSane(t, h, r)
+		trimmed := strings.Trim(s, " \t")
+		if len(s) > valueMax || !number.MatchString(trimmed) {
+			// A date, or copies of one value: what begins with a digit is neither unless it repeats.
+			repeats := strings.Contains(trimmed, ", ") || !strings.ContainsAny(trimmed[:min(1, len(trimmed))], "0123456789")
+			require.True(t, len(s) <= valueMax && repeats || !r.RetryAfterKnown, "%q", s)
+			return
+		}
+		v, _ := new(big.Rat).SetString(trimmed)
+		nanos := new(big.Rat).Mul(v, big.NewRat(int64(time.Second), 1))
+		want, rest := new(big.Int).QuoRem(nanos.Num(), nanos.Denom(), new(big.Int))
+		if rest.Sign() > 0 {
+			want.Add(want, big.NewInt(1))
+		}
+		if want.Cmp(big.NewInt(int64(waitMax))) > 0 {
+			want = big.NewInt(int64(waitMax))
+		}
+		require.True(t, r.RetryAfterKnown, "%q", s)
+		require.Equal(t, want.Int64(), int64(r.RetryAfter), "%q", s)
+	})
+}
+
+// FuzzLines asserts that how a header is spread over lines makes no difference, and that
+// copies of a value are that value.
+func FuzzLines(f *testing.F) {
+	f.Add("5", "5", uint8(2))
+	f.Add("5", "6", uint8(3))
+	f.Add("", ", ", uint8(1))
+	f.Add(`"a";r=5;t=9`, `"b";r=2;t=1`, uint8(9))
+	f.Fuzz(func(t *testing.T, a, b string, copies uint8) {
+		for _, name := range []string{"X-Ratelimit-Remaining", "X-Ratelimit-Limit", "Ratelimit", "Ratelimit-Policy", "Retry-After", "Date", "Age"} {
+			apart := ParseRateLimit(http.Header{name: {a, b}, "Ratelimit-Limit": {"7"}}, t0)
+			together := ParseRateLimit(http.Header{name: {a + ", " + b}, "Ratelimit-Limit": {"7"}}, t0)
+			require.Equal(t, together, apart, "%s: %q, %q", name, a, b)
+		}
+		one := ParseRateLimit(http.Header{"X-Ratelimit-Remaining": {a}}, t0)
+		n := int(copies%8) + 1
+		if len(a)*n+2*n > valueMax || strings.ContainsAny(a, ",;") || a != strings.Trim(a, " \t") {
+			return // too long together, or a list, or what a parser would have trimmed
+		}
+		require.Equal(t, one, ParseRateLimit(http.Header{"X-Ratelimit-Remaining": slicesRepeat(a, n)}, t0), "%d times %q", n, a)
+	})
+}

@@ -18,11 +18,12 @@ type RateLimit struct {
 	// point in time, else Received plus the seconds left.
 	Reset time.Time
 	// ResetAfter is the time from Received to the reset, never negative. It is
-	// measured against the answer's Date if there is one, so that a clock that is
-	// wrong on either side does not matter; Date is cut to whole seconds, so it is
-	// up to a second too long, never too short.
+	// measured against the answer's Date if that is within a day of the local clock,
+	// so that a clock that is somewhat wrong on either side does not matter; Date is
+	// cut to whole seconds, so it is up to a second too long, never too short.
 	ResetAfter time.Duration
-	// RetryAfter is how long the server asks to wait, never negative.
+	// RetryAfter is how long the server asks to wait, never negative; what is longer
+	// than 100 years is 100 years.
 	RetryAfter time.Duration
 
 	LimitKnown      bool
@@ -68,7 +69,9 @@ func (r RateLimit) String() string {
 // taken whole, as that many can be sent before any of them is spent; of equals the
 // one that takes longest to reset. Budgets counted in another unit than requests
 // are passed over, and so is all but Retry-After on an answer out of a cache (Age
-// above 0). A header that occurs twice with different values is unknown.
+// above 0). Several lines of one header are one list, and a number that occurs twice
+// with different values is unknown. A header that is longer than any real one (256
+// bytes, structured fields 4 KiB) is as if absent.
 func ParseRateLimit(h http.Header, now time.Time) RateLimit {
 	best := RateLimit{}
 	if !cached(h) {

@@ -70,7 +70,7 @@ export class Lab {
   }
 
   /** A request for a token, by this client. */
-  token(client: string): [string, RequestInit] {
+  token(client: string): [string, Omit<RequestInit, "headers"> & { headers: Record<string, string> }] {
     const body = JSON.stringify({ code: "c", agentId: "a" });
     return [`${this.url}/v1/token`, { method: "POST", body, headers: { "Content-Type": "application/json", "X-Client": client } }];
   }
