@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -19,16 +20,21 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 		return n.giveHeld(c)
 	}
 	got := n.leases.got.Load()
-	c.d, ok = n.takeHeld(n.view.Load(), n.awake(), c.id, &c.lim, c.cost, c.trial)
+	c.d, ok = n.takeOnce(n.view.Load(), n.awake(), c)
 	return ok && (c.d.Allowed || c.d.Degraded || !n.leases.denied(c.id, got))
 }
 
 // passOn answers later, from a goroutine of its own.
 func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from hello, buf []byte) ([]byte, bool, error) {
+	end := time.Now().Add(c.left)
 	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
 		defer n.passing.Add(-1)
-		n.answerFor(kind, &c, from)
+		n.answerFor(kind, &c, from, end)
 		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
+		if c.outcome != decided {
+			c.d = limiter.Decision{}
+		}
+		c.settle(c.d)
 	})
 	if !ok {
 		n.passing.Add(-1)
@@ -37,28 +43,24 @@ func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, f
 	return buf, false, nil
 }
 
-// answerFor finds an answer to a request for a partition that is not held here. One
-// that was passed on already is not passed on again.
-func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
-	select {
-	case <-n.started:
-	case <-n.ctx.Done():
+// answerFor finds an answer to a request for a partition that is not held here, until
+// its asker does not wait any longer: then nothing is decided. One that was passed on
+// already is not passed on again.
+func (n *Node) answerFor(kind uint8, c *takeCall, from hello, end time.Time) {
+	if !n.begun(end) {
 		c.outcome = unreachable
 		return
 	}
 	part, flags := c.id.Partition(), c.flags
-	timeout := n.cfg.CallTimeout / callOverhead
-	if flags&flagFailover != 0 {
-		timeout /= time.Duration(2 * n.cfg.Replicas) // the asker has waited once already
-	}
-	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: time.Now().Add(timeout), told: flags&flagFailover != 0, blind: flags&flagBlind != 0}
+	last := spare(c.left, n.cfg.CallTimeout)
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), told: flags&flagFailover != 0, sure: flags&flagFailover != 0, blind: flags&flagBlind != 0}
 	for {
 		r.v = n.view.Load()
 		if flags&flagPassed != 0 {
 			n.answerPassed(&r, part)
 			return
 		}
-		if n.answerHere(&r, part, from, timeout) {
+		if n.answerHere(&r, part, from) {
 			return
 		}
 		if !r.again() {
@@ -74,13 +76,13 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	}
 	coming := n.pendingOf(part) != nil && c.outcome == notHolder
 	if !ok && !coming && r.v.owns(part) {
-		r.end = r.end.Add(timeout / 2) // the asker waits for twice as long
+		r.end = end.Add(-last / 2) // so late, nobody hands it over any more
 		holder, _ := n.holder(r.v, part)
 		if ok, _ := r.askKnowing(holder); ok {
 			return
 		}
 	}
-	if !ok && !coming && (r.v.owns(part) || n.succeeds(r.v, part)) {
+	if !ok && !coming && time.Now().Before(end) && (r.v.owns(part) || n.succeeds(r.v, part)) {
 		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
 	}
 	switch c.d = d; {
@@ -91,9 +93,25 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello) {
 	}
 }
 
+// begun waits for this node's start, and says whether it was in time.
+func (n *Node) begun(end time.Time) bool {
+	if n.settled.Load() {
+		return true
+	}
+	timer := time.NewTimer(time.Until(end))
+	defer timer.Stop()
+	select {
+	case <-n.started:
+		return true
+	case <-timer.C:
+	case <-n.ctx.Done():
+	}
+	return false
+}
+
 // answerHere passes a request on to the partition's holder, or says that the asker is
 // it. Not ok means that this node may have to decide, perhaps after a hand-over.
-func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration) (ok bool) {
+func (n *Node) answerHere(r *round, part int, from hello) (ok bool) {
 	if r.c.d, ok = r.here(); ok {
 		r.c.outcome = decided
 		return true
@@ -134,7 +152,7 @@ func (n *Node) answerHere(r *round, part int, from hello, timeout time.Duration)
 	if r.refused && passing {
 		flags = flagFailover // it knows who decides, or has copies
 	}
-	ok, _ = r.ask(holder, flags, timeout)
+	ok, _ = r.ask(holder, flags)
 	r.refused = r.c.outcome == notHolder
 	return ok
 }

@@ -31,7 +31,7 @@ func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
 		}
 		n.near.answered(c, err, !unsent, p.origin, began, n.clock.age())
 	}
-	if err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLease, c, done); err != nil {
+	if err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindLease, c, done); err != nil {
 		n.near.answered(c, err, false, 0, began, began)
 	}
 }
@@ -43,7 +43,7 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from 
 		return c.appendAnswer(buf), true, nil
 	}
 	ok := n.spawn(func() {
-		timer := time.NewTimer(n.cfg.CallTimeout)
+		timer := time.NewTimer(c.wait)
 		defer timer.Stop()
 		select {
 		case <-wait:

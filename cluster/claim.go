@@ -52,7 +52,7 @@ func (n *Node) claimPending(v *view) {
 
 func (n *Node) claim(p *peer, parts []int) {
 	c, epoch := &claimCall{parts: parts}, n.epoch.Load()
-	err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindClaim, c, func(err error) {
+	err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindClaim, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
 			var refused transport.RemoteError

@@ -56,8 +56,12 @@ type Config struct {
 	// known. 0 means one minute.
 	ForgetAfter time.Duration
 
-	// CallTimeout is how long a peer may take to answer, before somebody else is
-	// asked. 0 means 100 ms; at least 1 ms. A decision takes at most half as long again.
+	// CallTimeout is how much longer than its round trip a peer may take to answer, before
+	// somebody else is asked. Round trips are measured, and waits follow them, up to 2 s;
+	// so CallTimeout need not be raised for long wires. 0 means 100 ms; at least 1 ms. A
+	// decision takes at most as long as the holder and each successor may take, one after
+	// the other, each with one round trip more to ask another node: with one replica, on
+	// short wires, twice CallTimeout.
 	CallTimeout time.Duration
 	// FlushInterval is how often what changed is copied to the successors, and so how
 	// much admission a crash can forget. 0 means 100 ms; at least 1 ms.
@@ -78,10 +82,9 @@ type Config struct {
 var ErrConfig = errors.New("invalid config")
 
 const (
-	nameMax      = 128
-	labelMax     = 64
-	secretMin    = 16
-	callOverhead = 2 // a decision may take CallTimeout + CallTimeout/callOverhead
+	nameMax   = 128
+	labelMax  = 64
+	secretMin = 16
 )
 
 func (c Config) withDefaults() Config {

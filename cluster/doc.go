@@ -8,13 +8,21 @@
 // it makes one call to the node that does hold it, batched with whatever else waits on
 // that connection. If that node does not answer, the successor is asked, which has copies;
 // if that does not answer either, any node that may reach one of the two; and at last
-// this node decides alone, with its share of the limit, and says so (Degraded). A take
-// is answered within CallTimeout and half as much again, whatever fails.
+// this node decides alone, with its share of the limit, and says so (Degraded).
+//
+// How long to wait for whom follows from what is measured of each peer: its smoothed round
+// trip and its deviation, but at least CallTimeout more than the round trip. The time that
+// is left travels with each request and ends every wait on its way, so nothing is counted
+// for an asker that has gone. A request has one number, however many nodes it reaches, and
+// who has counted that number does not count it again. Where an answer comes after its
+// asker has gone on and says "admitted", who counted takes it back, once.
 //
 // # Where to look
 //
 //	who is there, and who is missing? gossip.go, members.go, roster.go, view.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
+//	how long does it wait for whom?   wait.go; peer.go for who does not answer
+//	who counts a request, and once?   once.go; late.go for answers that come too late
 //	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)
@@ -62,7 +70,9 @@
 //	split, SplitQuorum                         the same; the minority denies
 //	no owner and no successor reachable, or    one share per node that decides alone
 //	not known to a node that has just joined
-//	an answer is lost                          counted twice at worst, never not at all
+//	an answer comes too late                   as an owner that crashes, until the answer comes: then
+//	                                           what it counted is taken back
+//	an answer is lost with its connection      at least once, never not at all
 //
 // A crash is noticed in some 2.5 s. In a split nodes vanish one by one: a side of several
 // nodes notices in 2 to 9 s, a single node, which nobody confirms what it sees, in 5 to 7 s

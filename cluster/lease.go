@@ -23,7 +23,6 @@ const (
 	leasesMax    = 4096 // budgets that are leased at a time
 	leaseIdle    = 300 * time.Millisecond
 	slidingLead  = 250 * time.Millisecond // before the end of a sliding window: what is unspent must be back in it
-	recallShare  = 4                      // a recall may take this part of CallTimeout
 	leaseHolders = 2                      // a slice is at most what is left ÷ (leaseHolders × nodes)
 )
 
@@ -164,13 +163,12 @@ func (s *leases) denied(id limiter.ID, got uint64) bool {
 }
 
 // takeRecalled takes once more from a budget held here that was just denied, when what
-// is handed out of it has come back.
-func (n *Node) takeRecalled(ctx context.Context, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (d limiter.Decision, ok bool) {
-	end := time.Now().Add(n.cfg.CallTimeout / recallShare)
+// is handed out of it has come back, or at end at the latest.
+func (n *Node) takeRecalled(ctx context.Context, c *takeCall, end time.Time) (d limiter.Decision, ok bool) {
 	for {
-		waited := n.recall(ctx, id, end)
+		waited := n.recall(ctx, c.id, end)
 		got := n.leases.got.Load()
-		d, ok = n.takeHeld(n.view.Load(), n.awake(), id, l, cost, trial)
+		d, ok = n.takeOnce(n.view.Load(), n.awake(), c)
 		if !ok || d.Allowed || d.Degraded || !waited && n.leases.got.Load() == got || !time.Now().Before(end) || ctx.Err() != nil {
 			return d, ok
 		}
@@ -205,14 +203,14 @@ func (n *Node) recall(ctx context.Context, id limiter.ID, end time.Time) bool {
 
 // recallLocked asks the lessees that pick picks, of those that were not asked already.
 func (n *Node) recallLocked(x *leased, pick func(t *lessee) bool) {
-	deadline := time.Now().Add(n.cfg.CallTimeout)
 	for i := range x.to {
 		t := &x.to[i]
 		if t.asked || t.p.down.Load() || !pick(t) {
 			continue
 		}
-		c, p := &recallCall{id: x.id, number: t.number}, t.p
-		err := p.calls.Start(deadline, kindRecall, c, func(err error) {
+		// What is on its way to the lessee takes as long as this call itself.
+		c, p := &recallCall{id: x.id, number: t.number, wait: n.waitFor(t.p)}, t.p
+		err := p.calls.Start(time.Now().Add(c.wait+p.smooth()), kindRecall, c, func(err error) {
 			if err != nil {
 				n.failed(p, err)
 			}

@@ -71,24 +71,27 @@ func (c *leaseCall) ReadAnswer(body []byte) error {
 // recallCall takes back what is left of a lease.
 type recallCall struct {
 	id     limiter.ID
-	number uint64 // of the ask by which the last slice was handed out
+	number uint64        // of the ask by which the last slice was handed out
+	wait   time.Duration // for what is on its way to the lessee: nobody waits for longer
 
 	left int64
 	lost bool // that slice has not arrived, and never will
 }
 
 func (c *recallCall) AppendRequest(b []byte) []byte {
-	b = transport.AppendArrayLen(b, 3)
+	b = transport.AppendArrayLen(b, 4)
 	b = transport.AppendUint(b, c.id.Hi)
 	b = transport.AppendUint(b, c.id.Lo)
-	return transport.AppendUint(b, c.number)
+	b = transport.AppendUint(b, c.number)
+	return transport.AppendUint(b, uint64(c.wait.Microseconds()))
 }
 
 func (c *recallCall) readRequest(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(64)
 	c.id.Hi, c.id.Lo, c.number = r.Uint(), r.Uint(), r.Uint()
-	return finish(&r, n, 3)
+	c.wait = readLeft(&r)
+	return finish(&r, n, 4)
 }
 
 func (c *recallCall) appendAnswer(b []byte) []byte {

@@ -128,7 +128,7 @@ func (n *Node) tellLeaving(v *view) {
 		if p.toldLeave.Swap(true) {
 			continue
 		}
-		err := p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindLeaving, leavingCall{}, func(err error) {
+		err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindLeaving, leavingCall{}, func(err error) {
 			p.toldLeave.Store(err == nil) // or again
 		})
 		if err != nil {

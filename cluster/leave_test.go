@@ -69,7 +69,7 @@ func TestLeaveWaitsForWhatItPassesOn(t *testing.T) {
 		}
 		_, err := b.Take(t.Context(), key, l, 0) // connects
 		require.NoError(t, err)
-		call := &takeCall{id: a.hasher.ID(key, l), lim: l, cost: 1}
+		call := &takeCall{id: a.hasher.ID(key, l), lim: l, cost: 1, left: 8 * time.Second}
 		asked, late := make(chan error, 1), a.dial("b", b.Addr()) // one that has not heard of the leave
 		defer late.Close()
 		go func() {

@@ -134,9 +134,10 @@ func (k *nearKey) count(cost int64, age time.Duration) {
 	k.now.cost += cost
 }
 
-// deny remembers a denial that the holder gave to a call begun at an age. What does
-// not depend on the holder alone, may not last, or leaves something, is not remembered.
-func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began time.Duration, serial uint32) {
+// deny remembers a denial that the holder gave, at about the age at, to a call begun
+// before. What does not depend on the holder alone, may not last, or leaves something, is
+// not remembered.
+func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began, at time.Duration, serial uint32) {
 	if cost == 0 || d.Allowed || d.Degraded || d.Tentative || d.Remaining > 0 || d.RetryAfter <= 0 {
 		return
 	}
@@ -154,8 +155,8 @@ func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decis
 		return // the lease is under another limit
 	}
 	k.lim, k.deniedCost, k.deniedIn = *l, cost, serial
-	k.retryAt, k.resetAt = began+d.RetryAfter, began+d.ResetAfter
-	k.deniedTo = min(k.retryAt, began+denyMax)
+	k.retryAt, k.resetAt = at+d.RetryAfter, at+d.ResetAfter
+	k.deniedTo = began + min(d.RetryAfter, denyMax)
 }
 
 // forget forgets a denial: something was given back, by an age.

@@ -45,7 +45,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 		if c.look {
 			denied = 0
 		}
-		n.deny(id, &l, denied, c.d, at, 0)
+		n.deny(id, &l, denied, c.d, at, at, 0)
 		if c.change != nil {
 			c.change(n, &asked)
 		}
@@ -61,7 +61,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 // A look is never answered from memory, not even where the smallest cost was denied.
 func TestLooksAreNotRemembered(t *testing.T) {
 	n, id, l := newNear(), limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
-	n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+	n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 	_, ok, _ := n.take(id, &l, 1, time.Second, 0)
 	require.True(t, ok)
 	_, ok, _ = n.take(id, &l, 0, time.Second, 0)
@@ -74,7 +74,7 @@ func TestDenialsOvertakenByARefund(t *testing.T) {
 	for gave, want := range map[time.Duration]bool{0: true, time.Second - 1: true, time.Second: false, 2 * time.Second: false} {
 		n := newNear()
 		n.forget(id, gave)
-		n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+		n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 		_, ok, _ := n.take(id, &l, 1, 3*time.Second/2, 0)
 		require.Equal(t, want, ok, "given back at %v", gave)
 	}
@@ -92,7 +92,7 @@ func TestWhatIsLeasedStays(t *testing.T) {
 	n.answered(c, nil, true, 5, time.Second, time.Second)
 	off := limiter.Limit{Quota: 1, Window: time.Hour}
 	for i := range uint64(100_000) {
-		n.deny(limiter.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, 0)
+		n.deny(limiter.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 	}
 	for range 20 {
 		d, ok, _ := n.take(kept, &l, 1, 2*time.Second, 0)

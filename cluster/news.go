@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // How news of processes is judged. Gossip's news may be late, second-hand, and about the
 // process that had a node's name before: a "left" or a "dead" of that one must not end
@@ -11,8 +14,8 @@ import "time"
 const (
 	verifyMax     = 5                      // times that a node is asked which gossip takes for gone
 	verifyPause   = 250 * time.Millisecond // between two of those, for gossip to learn better
-	verifyTimeout = time.Second            // for one that must be connected first
-	retireAfter   = 2 * time.Second        // no call takes longer
+	verifyTimeout = 3 * time.Second        // for one that must be connected first
+	retireAfter   = 10 * time.Second       // no call takes longer, nor what comes late
 )
 
 // heardOf notes who has opened a connection to this node. A restart is seen there before
@@ -96,13 +99,15 @@ func (n *Node) verify(name string) {
 // another process than was known.
 func (n *Node) answers(m *member) bool {
 	p := n.view.Load().byName[m.name]
-	timeout := n.cfg.CallTimeout
+	timeout := verifyTimeout
 	switch {
 	case p == nil || p.addr != m.addr || p.origin != m.origin:
-		p, timeout = &peer{calls: n.dial(m.name, m.addr)}, verifyTimeout
+		p = &peer{calls: n.dial(m.name, m.addr)}
 		defer p.calls.Close()
 	case p.down.Load():
 		return false // it is being asked all the time
+	default:
+		timeout = n.waitFor(p)
 	}
 	return p.calls.Call(n.ctx, time.Now().Add(timeout), kindTime, &timeCall{}) == nil
 }
@@ -119,11 +124,9 @@ func (n *Node) lose(m *member) {
 func (n *Node) retire(p *peer) {
 	p.retired.Store(true)
 	end := func() {
-		select {
-		case <-time.After(retireAfter):
-		case <-n.ctx.Done():
-		}
-		p.calls.Close() // it waits for its goroutines
+		ctx, cancel := context.WithTimeout(n.ctx, retireAfter)
+		defer cancel()
+		p.calls.Retire(ctx)
 	}
 	if !n.spawn(end) {
 		p.calls.Close()

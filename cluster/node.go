@@ -81,6 +81,10 @@ type Node struct {
 	unjoined   map[string]bool // addresses whose failure to join is logged
 
 	forwarded, failovers, degraded, shipped atomic.Int64
+	undone                                  atomic.Int64
+	far                                     atomic.Int64 // the longest round trip to a peer, in nanoseconds
+	tallies                                 tallies
+	own                                     *tally       // of what began here and was decided here although another node should have
 	behind                                  atomic.Int64 // age since which something is due; 0: nothing is
 	routes                                  *routes      // the loop's
 
@@ -111,7 +115,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), listGate: make(chan struct{}, 1), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
-	n.near, n.leases.out = newNear(), map[limiter.ID]*leased{}
+	n.near, n.leases.out, n.tallies.by = newNear(), map[limiter.ID]*leased{}, map[limiter.Origin]*tally{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.logs = newLogQueue(cfg.Logger.Handler())
@@ -119,6 +123,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.origin = newOrigin(n.clock.now())
 	n.members.self, n.members.origin = cfg.Name, n.origin
 	n.members.forget, n.members.expected = cfg.ForgetAfter, cfg.ExpectedNodes
+	n.own = n.tallies.of(n.origin, 0)
 	n.hasher = limiter.NewHasher(cfg.Secret)
 	n.ledger = limiter.NewLedger(n.origin, cfg.MaxKeys)
 	for part := range limiter.Partitions {

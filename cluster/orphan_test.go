@@ -31,10 +31,10 @@ func TestACrashThrottlesOnlyWhatTheDeadHeld(t *testing.T) {
 			}
 			hosts[crash].Crash()
 			nodes[crash].Close()
-			for living[0].Stats().Live > crash {
+			for slices.ContainsFunc(living, func(n *Node) bool { return n.Stats().Live > crash }) {
 				time.Sleep(10 * time.Millisecond)
 			}
-			time.Sleep(100 * time.Millisecond) // all see it
+			time.Sleep(100 * time.Millisecond)
 			throttled := 0
 			for i, holder := range held {
 				want := 100 * crash / (crash + 1)

@@ -18,7 +18,11 @@ type peer struct {
 	origin     limiter.Origin
 	calls      *transport.Peer
 
-	down     atomic.Bool   // it failed to answer; a probe is under way
+	pace  pace  // how long it takes to answer
+	undos undos // what it is to take back
+
+	down     atomic.Bool   // it failed to answer; it is probed until it has
+	probed   atomic.Bool   // by a goroutine
 	retired  atomic.Bool   // it is in no view any more
 	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
 	timing   atomic.Bool   // its clock is being asked for
@@ -37,7 +41,13 @@ type peer struct {
 	completed map[int]uint64 // its last number for each partition that it handed to us; Node.mu guards it
 }
 
-const probeMax = 250 * time.Millisecond // longest pause between two probes of a peer that is down
+// Pauses between two probes of a peer that is down.
+const (
+	probeMin = 20 * time.Millisecond
+	probeMax = 250 * time.Millisecond
+)
+
+const missedAfter = 3 * time.Second // without an answer, before an operator hears of it
 
 // peerFor is the peer of a member: the one in the old view, or a new one, which
 // connects when it is first used.
@@ -45,20 +55,31 @@ func (n *Node) peerFor(old *view, m *member) *peer {
 	if p := old.byName[m.name]; p != nil && p.addr == m.addr && p.origin == m.origin {
 		return p
 	}
-	p := &peer{name: m.name, addr: m.addr, origin: m.origin, calls: n.dial(m.name, m.addr)}
+	p := &peer{name: m.name, addr: m.addr, origin: m.origin}
+	p.calls = n.dialFor(p, m.name, m.addr)
+	p.calls.Connect() // the first take need not wait for it
 	p.agreed.Store(n.trusts())
 	return p
 }
 
-// dial makes the connection to a node; an empty name is whoever answers.
-func (n *Node) dial(name, addr string) *transport.Peer {
-	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte, _ time.Duration) error {
+// dial makes the connection to whoever answers at an address.
+func (n *Node) dial(name, addr string) *transport.Peer { return n.dialFor(nil, name, addr) }
+
+// dialFor makes the connection to a node, for p if that is not nil; an empty name is
+// whoever answers.
+func (n *Node) dialFor(p *peer, name, addr string) *transport.Peer {
+	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte, took time.Duration) error {
 		h, err := readHello(reply)
 		if err != nil {
 			return err
 		}
 		if name != "" && h.name != name {
 			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.name, name)
+		}
+		if p != nil {
+			n.measured(p, took)
+		} else {
+			n.far.CompareAndSwap(0, int64(took)) // a seed: the others may be as far
 		}
 		n.answeredBy(h, addr)
 		return nil
@@ -69,16 +90,15 @@ func (n *Node) dial(name, addr string) *transport.Peer {
 	return t
 }
 
-// ask calls a peer. A peer that failed is not asked until a probe got an answer, so
-// one dead node costs each caller at most one timeout. One that did not answer in what
-// little time was left is not judged: it may have to ask others, or not be connected yet.
-func (n *Node) ask(ctx context.Context, p *peer, now time.Time, timeout time.Duration, kind uint8, m transport.Message) error {
+// ask calls a peer. A peer that failed is not asked until it has answered something, so
+// one dead node costs each caller at most one timeout. A timeout that was not a fair wait
+// says nothing of the peer.
+func (n *Node) ask(ctx context.Context, p *peer, deadline time.Time, fair bool, kind uint8, m transport.Message) error {
 	if p.down.Load() {
 		return errDown
 	}
-	err := p.calls.Call(ctx, now.Add(timeout), kind, m)
-	short := timeout < n.cfg.CallTimeout/2
-	if err != nil && ctx.Err() == nil && !(short && errors.Is(err, transport.ErrTimeout)) {
+	err := p.calls.Call(ctx, deadline, kind, m)
+	if err != nil && ctx.Err() == nil && (fair || !errors.Is(err, transport.ErrTimeout)) {
 		n.failed(p, err)
 	}
 	return err
@@ -92,29 +112,52 @@ func (n *Node) failed(p *peer, err error) {
 	if errors.Is(err, transport.ErrBusy) || errors.Is(err, transport.ErrClosed) || errors.As(err, &remote) {
 		return // it lives, or we do not
 	}
-	if p.down.Swap(true) || p.retired.Load() || n.ctx.Err() != nil {
-		return
+	if p.down.Store(true); !p.retired.Load() && !p.probed.Swap(true) {
+		n.spawn(func() { n.probe(p) })
 	}
-	n.spawn(func() { n.probe(p) })
 }
 
-// probe asks a peer that is down for a sign of life until it gives one.
+// probe asks a peer that is down for a sign of life until it gives one. It has time to be
+// connected, and longer than any take: so a peer that is held up is back as soon as it
+// goes on. An answer that took long is that of a peer that was held up, or of a wire that
+// has become slow: the next one tells, and only that is measured.
 func (n *Node) probe(p *peer) {
-	for pause := n.cfg.CallTimeout / 2; ; pause = min(2*pause, probeMax) {
-		select {
-		case <-time.After(pause):
-		case <-n.ctx.Done():
-			return
+	var warned atomic.Bool
+	sure := false
+	warn := time.AfterFunc(missedAfter, func() {
+		if p.down.Load() && !p.retired.Load() && time.Since(p.calls.LastHeard()) >= missedAfter {
+			warned.Store(true)
+			n.log.Warn("a peer does not answer", "peer", p.name, "addr", p.addr, "for", missedAfter)
 		}
-		if p.retired.Load() {
-			return
+	})
+	for pause := probeMin; p.down.Load() && !p.retired.Load() && n.ctx.Err() == nil; pause = min(2*pause, probeMax) {
+		began, deadline := time.Now(), time.Now().Add(waitMax)
+		connected := p.calls.Connected()
+		if !connected {
+			deadline = deadline.Add(connectMax)
 		}
-		err := p.calls.Call(n.ctx, time.Now().Add(n.cfg.CallTimeout), kindTime, &timeCall{})
-		if err == nil {
-			p.down.Store(false)
+		if p.calls.Call(n.ctx, deadline, kindTime, &timeCall{}) != nil {
+			sure = false
+			n.sleep(pause)
+			continue
+		}
+		took := time.Since(began)
+		if sure = sure || connected && took <= n.waitFor(p); !sure {
+			sure = true
+			continue
+		}
+		if connected {
+			n.measured(p, took)
+		}
+		if p.down.Swap(false) {
 			n.kick(n.flush)
-			return
 		}
+	}
+	if warn.Stop(); warned.Load() && !p.down.Load() {
+		n.log.Info("a peer answers again", "peer", p.name, "addr", p.addr)
+	}
+	if p.probed.Store(false); p.down.Load() && !p.retired.Load() && !p.probed.Swap(true) {
+		n.spawn(func() { n.probe(p) }) // it failed again just now
 	}
 }
 

@@ -15,11 +15,12 @@ import (
 // takeRemote finds somebody who decides. It asks again where the partition is just
 // changing hands.
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
-	end := time.Now().Add(n.cfg.CallTimeout + n.cfg.CallTimeout/callOverhead)
-	r := round{n: n, ctx: ctx, kind: kind, c: c, end: end}
+	r := round{n: n, ctx: ctx, kind: kind, c: c}
 	d, err := r.finish()
-	if r.by != nil && kind == kindTake && err == nil {
-		n.near.deny(c.id, &c.lim, c.cost, d, r.began, r.v.serial)
+	c.settle(d)
+	if r.by != nil && kind == kindTake && err == nil && !d.Allowed {
+		at := max(r.began, n.clock.age()-r.by.oneWay()) // it may have been held up on its way
+		n.near.deny(c.id, &c.lim, c.cost, d, r.began, at, r.v.serial)
 	}
 	return d, err
 }
@@ -53,7 +54,8 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		case passing:
 			flags = flagPassed
 		}
-		if ok, err := r.ask(holder, flags, n.cfg.CallTimeout); ok || err != nil {
+		r.extend(0, holder)
+		if ok, err := r.ask(holder, flags); ok || err != nil {
 			return c.d, ok, err
 		}
 		if d, ok := r.here(); ok { // it has become ours meanwhile
@@ -64,6 +66,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 			return d, false, nil
 		}
 	}
+	r.extend(0, nil)
 	if v.owns(part) {
 		if d, ok := r.here(); ok { // it has become ours meanwhile
 			return d, true, nil
@@ -76,6 +79,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 	for rank := 1; rank <= n.cfg.Replicas; rank++ {
 		next, mine := v.holderPeer(part, rank)
 		if mine {
+			r.extend(rank, nil)
 			if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
 				return c.d, ok, err
 			}
@@ -84,8 +88,8 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		if next == nil || next == holder {
 			continue
 		}
-		left := time.Until(r.end) / time.Duration(n.cfg.Replicas-rank+1) // some for the next one
-		if ok, err := r.ask(next, flagFailover, left); ok || err != nil {
+		r.extend(rank, next)
+		if ok, err := r.ask(next, flagFailover); ok || err != nil {
 			return c.d, ok, err
 		}
 	}
@@ -166,8 +170,11 @@ type round struct {
 	v    *view
 	kind uint8
 	c    *takeCall
-	end  time.Time
-	told bool // that who should hold the partition does not
+	end  time.Time // of all asking and waiting
+	rank int       // ranks that have been given their time
+	late bool      // no answer could be here in time any more
+	told bool      // that who should hold the partition does not
+	sure bool      // who asks has waited for the holder in vain
 
 	blind   bool // a peer asks that should hold it and has no copies
 	refused bool // whom we passed it on to does not hold it either
@@ -176,29 +183,69 @@ type round struct {
 	began time.Duration // this node's age when it was asked
 }
 
-// ask asks one peer. ok says that it decided; an error ends the round.
-func (r *round) ask(p *peer, flags uint8, timeout time.Duration) (ok bool, err error) {
-	now := time.Now()
-	if left := r.end.Sub(now); left < timeout {
-		if timeout = left; left < r.n.cfg.CallTimeout/16 {
-			return false, nil // no time to answer: a failure would say nothing of the peer, nor of who holds
-		}
+// extend gives the round the time of one more peer that must be asked: of who holds, and
+// then of each successor; where that is this node, or nobody, p is nil. So a request ends
+// when each of them has had as much as it may need, and whoever else is asked has what
+// they leave.
+func (r *round) extend(rank int, p *peer) {
+	if r.rank > rank {
+		return
 	}
-	r.c.flags, r.c.outcome = flags, unreachable
-	began := r.n.clock.age()
-	switch err := r.n.ask(r.ctx, p, now, timeout, r.kind, r.c); {
+	r.rank = rank + 1
+	now := time.Now()
+	if r.end.Before(now) {
+		r.end = now
+	}
+	r.end = r.end.Add(r.n.patience(p))
+}
+
+// ask asks one peer. ok says that it decided; an error ends the round.
+func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
+	n, c := r.n, r.c
+	if c.cameLate() {
+		return true, nil
+	}
+	now, trip, timeout := time.Now(), p.smooth(), n.patience(p)
+	if left := r.end.Sub(now); left < timeout {
+		timeout = left
+	}
+	if r.late = timeout <= trip; r.late {
+		return false, nil
+	}
+	c.flags, c.outcome, c.left = flags, unreachable, timeout-trip
+	c.node, c.to, c.asked = n, p, now
+	began := n.clock.age()
+	fair := timeout >= n.waitFor(p)
+	err = n.ask(r.ctx, p, now.Add(timeout), fair, r.kind, c)
+	if !fair && r.sure && errors.Is(err, transport.ErrTimeout) && p.calls.LastHeard().Before(now) {
+		n.failed(p, err) // so others found as well
+	}
+	switch {
 	case err == nil:
-		if ok = r.c.outcome == decided; ok && flags == 0 {
+		r.answered(p)
+		if ok = c.outcome == decided; ok && flags == 0 {
 			r.by, r.began = p, began
 		}
 		return ok, nil
 	case r.ctx.Err() != nil:
 		return false, r.ctx.Err()
 	case r.kind == kindGive && maybeSent(err):
-		r.c.outcome = decided // not twice: nor by who asked us to pass it on
+		c.outcome = decided // not twice: nor by who asked us to pass it on
 		return true, nil
 	}
 	return false, nil
+}
+
+// answered notes who decided, and now and then how long that took.
+func (r *round) answered(p *peer) {
+	c := r.c
+	if c.named(); c.by != 0 {
+		return
+	}
+	c.by = p.origin
+	if c.uses%sampleEvery == 0 || !p.pace.steady.Load() {
+		r.n.measured(p, time.Since(c.asked))
+	}
 }
 
 // maybeSent says whether a peer may have done what it was asked. One that refuses has not.
@@ -216,8 +263,8 @@ func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
 		if p == holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
 			continue
 		}
-		ok, err = r.ask(p, flags, r.n.cfg.CallTimeout/callOverhead)
-		if ok || err != nil {
+		ok, err = r.ask(p, flags)
+		if ok || err != nil || r.late {
 			return ok, err
 		}
 		p.noRelay.Store(age + int64(relayPause))
@@ -241,7 +288,11 @@ func (r *round) here() (limiter.Decision, bool) {
 	if r.kind == kindGive {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
-	return r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c.id, &r.c.lim, r.c.cost, r.c.trial)
+	d, ok := r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c, r.end)
+	if ok {
+		r.c.by = 0
+	}
+	return d, ok
 }
 
 // askKnowing asks those who had copies before this node became the owner, if it has none
@@ -256,7 +307,7 @@ func (r *round) askKnowing(holder *peer) (ok bool, err error) {
 		if p == nil || p == holder || p.down.Load() {
 			continue
 		}
-		if ok, err = r.ask(p, flagFailover|flagBlind, r.n.cfg.CallTimeout); ok || err != nil {
+		if ok, err = r.ask(p, flagFailover|flagBlind); ok || err != nil {
 			return ok, err
 		}
 	}
@@ -280,21 +331,47 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 // decide decides here although another node should. What it admits is counted in
 // this node's own slot, which reaches the others when it can.
 func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
-	n, age := r.n, r.n.clock.age()
+	n, c, age := r.n, r.c, r.n.clock.age()
 	if r.kind == kindGive {
-		n.ledger.Refund(r.c.id, r.c.lim, r.c.cost, n.clock.own(age), r.c.of)
+		n.ledger.Refund(c.id, c.lim, c.cost, n.clock.own(age), c.of)
 		return limiter.Decision{}
 	}
-	if _, minority := r.v.share(n.mode(&r.c.lim), r.c.id.Partition(), age); minority {
+	if c.cameLate() {
+		return c.d
+	}
+	c.by = 0
+	if _, minority := r.v.share(n.mode(&c.lim), c.id.Partition(), age); minority {
 		return n.minorityDecision()
 	}
-	d := n.ledger.Take(r.c.id, r.c.lim, r.c.cost, n.clock.own(age), s)
-	if r.c.trial && d.Allowed {
-		d.Window = limiter.NameWindow(r.c.id, &r.c.lim, n.clock.at(age), false)
-	}
+	d := n.takeForced(c, age, s)
 	if n.failovers.Add(1); alone {
 		n.degraded.Add(1)
 		d.Degraded = true
+	}
+	return d
+}
+
+// takeForced takes from this node's copies, once.
+func (n *Node) takeForced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
+	if c.number == 0 {
+		return n.forced(c, age, s)
+	}
+	c.tally.mu.Lock()
+	defer c.tally.mu.Unlock()
+	if c.tally.at(c.number) != uncounted {
+		return n.again(n.view.Load(), age, c)
+	}
+	d := n.forced(c, age, s)
+	if d.Allowed {
+		n.note(c, age, d.Window)
+	}
+	return d
+}
+
+func (n *Node) forced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
+	d := n.ledger.Take(c.id, c.lim, c.cost, n.clock.own(age), s)
+	if c.trial && d.Allowed {
+		d.Window = limiter.NameWindow(c.id, &c.lim, n.clock.at(age), false)
 	}
 	return d
 }

@@ -26,6 +26,7 @@ type session struct {
 	epoch  int64    // the node's when the connection was made
 	call   takeCall // for reuse: the connection serves one request at a time
 	missed bool     // slots were refused: the next "caught up" is not true
+	tally  *tally   // of the peer's own requests
 }
 
 // Who lets a node's new connection take the place of its old ones. Two nodes of one name
@@ -44,7 +45,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
-	return &session{hello: h, epoch: s.n.epoch.Load()}, s.n.hello().encode(), nil
+	return &session{hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.origin, s.n.clock.age())}, s.n.hello().encode(), nil
 }
 
 // stranger says whether a living node at another address has the peer's name. Until
@@ -86,6 +87,11 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		*c = takeCall{}
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
+		}
+		if c.tally = from.tally; c.asker == 0 {
+			c.asker = from.origin
+		} else {
+			c.tally = n.tallies.of(c.asker, n.clock.age())
 		}
 		if n.serveHeld(kind, c) {
 			return c.appendAnswer(buf), true, nil
@@ -148,6 +154,21 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		return n.serveRecall(t, id, c, from.origin, buf)
+	case kindUndo:
+		c := &undoCall{}
+		if err := c.readRequest(body); err != nil {
+			return buf, true, err
+		}
+		for i := range c.list {
+			u := &c.list[i]
+			if u.asker == 0 {
+				u.asker = from.origin
+			}
+			if n.forget(u, !u.relay && u.asker == from.origin) {
+				c.done++
+			}
+		}
+		return c.appendAnswer(buf), true, nil
 	case kindClaim:
 		c := &claimCall{}
 		if err := c.readRequest(body); err != nil {

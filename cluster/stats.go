@@ -17,6 +17,7 @@ type Stats struct {
 	Forwarded   int64         // takes that began here and were another node's to decide
 	Failovers   int64         // decided here although another node should have
 	Degraded    int64         // of those, without copies, or denied for want of a quorum
+	Undone      int64         // takes that were taken back elsewhere, because their answers came too late
 	Shipped     int64         // copies acknowledged by others
 	Remembered  int64         // denied here because the owner had denied a moment ago
 	Leased      int64         // admitted here from a lease
@@ -30,7 +31,7 @@ func (n *Node) Stats() Stats {
 	v := n.view.Load()
 	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.known, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
-		Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
+		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
 		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.at(n.clock.read()) - n.clock.wallNow().UnixNano())}
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {

@@ -14,7 +14,7 @@ var ErrClosed = errors.New("cluster: the node is closed")
 // Take takes cost from the budget that key has under l in the whole cluster, or says
 // why not and when. A cost of 0 looks and takes nothing, and is always answered by who
 // decides; a denial of more may be remembered here, for a second at most where another
-// node gives something back. It answers within CallTimeout and half as much again,
+// node gives something back. It answers within the time that Config.CallTimeout tells,
 // whatever fails; an answer marked Degraded was given without the budget's owner. It
 // does not keep key.
 //
@@ -33,7 +33,12 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 	}
 	id, v, age := n.hasher.ID(key, l), n.view.Load(), n.awake()
 	if n.ledger.Held().Has(id.Partition()) {
-		if d, ok := n.takeHere(ctx, v, age, id, &l, cost, trial); ok {
+		got := n.leases.got.Load()
+		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
+		if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
+			d, ok = n.takeRecalled(ctx, &takeCall{id: id, lim: l, cost: cost, trial: trial}, time.Now().Add(n.patience(nil)))
+		}
+		if ok {
 			return d, nil
 		}
 	}
@@ -47,20 +52,23 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 		}
 		return d, nil
 	}
-	n.forwarded.Add(1)
+	number := uint64(n.forwarded.Add(1))
+	if cost == 0 {
+		number = 0 // nothing is counted
+	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost, trial: trial}
+	*c = takeCall{id: id, lim: l, cost: cost, trial: trial, asker: n.origin, number: number, node: n, tally: n.own, uses: c.uses + 1}
 	return n.takeRemote(ctx, kindTake, c)
 }
 
-// takeHere is takeHeld, and where that denies, once more when all is here that can be
-// called back.
-func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
+// takeHere is takeOnce, and where that denies, once more when all is here that can be
+// called back, or at end.
+func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, c *takeCall, end time.Time) (limiter.Decision, bool) {
 	got := n.leases.got.Load()
-	d, ok := n.takeHeld(v, age, id, l, cost, trial)
-	if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
-		return n.takeRecalled(ctx, id, l, cost, trial)
+	d, ok := n.takeOnce(v, age, c)
+	if ok && !d.Allowed && !d.Degraded && n.leases.denied(c.id, got) {
+		return n.takeRecalled(ctx, c, end)
 	}
 	return d, ok
 }
@@ -88,7 +96,7 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost, of: of}
+	*c = takeCall{id: id, lim: l, cost: cost, of: of, node: n}
 	if n.giveHeld(c) {
 		return nil
 	}

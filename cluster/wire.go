@@ -25,6 +25,7 @@ const (
 	kindLease    = 9  // hand me a part of a budget: leaseCall
 	kindRecall   = 10 // give back what is left of a lease: recallCall
 	kindKeep     = 11 // what was taken on trial is spent: keepCall
+	kindUndo     = 12 // take back what was counted and answered too late: undoCall
 )
 
 // Flags of a take.
@@ -54,13 +55,29 @@ type takeCall struct {
 	trial bool           // of a take: it may be given back
 	of    limiter.Window // that a give is for; 0 is any
 
+	left   time.Duration  // for the receiver to answer in: nobody waits for longer
+	asker  limiter.Origin // whose request it is; 0 on the wire: the sender's
+	number uint64         // of the asker's; 0: whoever counts it does not remember it
+
 	outcome uint8
 	d       limiter.Decision
+	by      limiter.Origin // who decided; 0: who answers, or has the call
+	window  limiter.Window // in which it was counted; on the wire with d
+
+	// Not on the wire.
+	node  *Node // that asks
+	to    *peer // that is asked, since asked
+	asked time.Time
+	tally *tally   // of the asker
+	late  *belated // where somebody was given up
+	uses  uint8
 }
 
 const (
-	takeFields = 8
-	trialBit   = 1 << 7 // beside the algorithm, the split mode and the flags
+	takeFields   = 11
+	answerFields = 6
+	trialBit     = 1 << 7          // beside the algorithm, the split mode and the flags
+	leftMax      = 5 * time.Minute // more than any Config allows
 )
 
 // AppendRequest encodes the question.
@@ -77,7 +94,14 @@ func (c *takeCall) AppendRequest(b []byte) []byte {
 	}
 	b = transport.AppendUint(b, bits)
 	b = transport.AppendInt(b, c.cost)
-	return transport.AppendInt(b, int64(c.of))
+	b = transport.AppendInt(b, int64(c.of))
+	b = transport.AppendUint(b, uint64(c.left.Microseconds()))
+	asker := c.asker
+	if c.node != nil && asker == c.node.origin {
+		asker = 0
+	}
+	b = transport.AppendUint(b, uint64(asker))
+	return transport.AppendUint(b, c.number)
 }
 
 // readRequest decodes the question and checks it as Take checks its arguments.
@@ -90,10 +114,17 @@ func (c *takeCall) readRequest(body []byte) error {
 	c.lim.Algorithm, c.lim.Split, c.flags = limiter.Algorithm(bits&3), limiter.Split(bits>>2&3), uint8(bits>>4&flagsAll)
 	c.trial = bits&trialBit != 0
 	c.cost, c.of = r.Int(), limiter.Window(r.Int())
+	c.left = readLeft(&r)
+	c.asker, c.number = limiter.Origin(r.Uint()), r.Uint()
 	if err := finish(&r, n, takeFields); err != nil {
 		return err
 	}
 	return limiter.Check("id", c.lim, c.cost)
+}
+
+// readLeft reads the time that is left to answer in.
+func readLeft(r *transport.Reader) time.Duration {
+	return time.Duration(min(r.Uint(), uint64(leftMax.Microseconds()))) * time.Microsecond
 }
 
 // appendAnswer encodes the answer.
@@ -108,12 +139,17 @@ func (c *takeCall) appendAnswer(b []byte) []byte {
 	if c.d.Tentative {
 		bits |= 16
 	}
-	b = transport.AppendArrayLen(b, 5)
+	window := c.d.Window
+	if window == 0 {
+		window = c.window // for whoever takes it back
+	}
+	b = transport.AppendArrayLen(b, answerFields)
 	b = transport.AppendUint(b, bits)
 	b = transport.AppendInt(b, c.d.Remaining)
 	b = transport.AppendInt(b, int64(c.d.ResetAfter))
 	b = transport.AppendInt(b, int64(c.d.RetryAfter))
-	return transport.AppendInt(b, int64(c.d.Window))
+	b = transport.AppendInt(b, int64(window))
+	return transport.AppendUint(b, uint64(c.by))
 }
 
 // ReadAnswer decodes the answer.
@@ -124,7 +160,15 @@ func (c *takeCall) ReadAnswer(body []byte) error {
 	c.outcome = uint8(bits & 3)
 	c.d = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Tentative: bits&16 != 0, Remaining: r.Int(),
 		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int()), Window: limiter.Window(r.Int())}
-	return finish(&r, n, 5)
+	c.by = limiter.Origin(r.Uint())
+	return finish(&r, n, answerFields)
+}
+
+// named keeps the window that an answer names from a caller to whom it means nothing.
+func (c *takeCall) named() {
+	if c.window = c.d.Window; !c.trial {
+		c.d.Window = 0
+	}
 }
 
 // keepCall says that so much of what was taken on trial is spent. If it is lost, the

@@ -21,18 +21,22 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
 	aTake = takeCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3, flags: flagsAll, trial: true, of: 1_700_000_000_000_000_000,
+		left: 120 * time.Millisecond, asker: 1 << 63, number: 70000,
 		lim: limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}}
-	anAnswer = takeCall{outcome: notHolder, d: limiter.Decision{Allowed: true, Degraded: true, Tentative: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1, Window: 1 << 61}}
-	aKeep    = keepCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3}
-	aSlot    = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
+	anAnswer = takeCall{outcome: notHolder, by: 5,
+		d: limiter.Decision{Allowed: true, Degraded: true, Tentative: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1, Window: 1 << 61}}
+	aKeep = keepCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3}
+	aSlot = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
 		Version: 70000, Expires: 1_700_000_060, Fill: 254}
 	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}}}
 	aClaim    = claimCall{parts: []int{0, 1020}, names: []string{"", "node1"}}
 	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}, number: 300}
 	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
-	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, left: 20, lost: true}
-	aRoster   = []entry{{name: "node0"}, {name: "node1", addr: "127.0.0.1:7946", origin: 9, state: stateMissing, gone: time.Minute}}
-	aTime     = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
+	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, wait: time.Second, left: 20, lost: true}
+	anUndo    = undoCall{list: []undo{{id: aTake.id, lim: aTake.lim, cost: 3, asker: 1 << 63, number: 70000, relay: true},
+		{lim: aTake.lim, window: 1_700_000_000_000_000_000}}, done: 1}
+	aRoster = []entry{{name: "node0"}, {name: "node1", addr: "127.0.0.1:7946", origin: 9, state: stateMissing, gone: time.Minute}}
+	aTime   = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
 )
 
 // The bytes between nodes: nodes of different builds must agree on them.
@@ -57,6 +61,8 @@ func TestWireGolden(t *testing.T) {
 		{"recall", aRecall.AppendRequest(nil)},
 		{"recall answer", aRecall.appendAnswer(nil)},
 		{"keep", aKeep.AppendRequest(nil)},
+		{"undo", anUndo.AppendRequest(nil)},
+		{"undo answer", anUndo.appendAnswer(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
 		{"meta", meta{origin: 9, leaving: true}.encode()},
 		{"roster", appendRoster(nil, aRoster)},
@@ -93,6 +99,10 @@ func TestWireRoundTrip(t *testing.T) {
 	var keep keepCall
 	require.NoError(t, keep.readRequest(aKeep.AppendRequest(nil)))
 	require.Equal(t, aKeep, keep)
+	var u undoCall
+	require.NoError(t, u.readRequest(anUndo.AppendRequest(nil)))
+	require.NoError(t, u.ReadAnswer(anUndo.appendAnswer(nil)))
+	require.Equal(t, anUndo, u)
 
 	var take takeCall
 	require.NoError(t, take.readRequest(aTake.AppendRequest(nil)))
@@ -138,6 +148,12 @@ func TestWireFitsIntoAFrame(t *testing.T) {
 	}
 	const overhead = 16
 	require.Less(t, len(ship.AppendRequest(nil)), transport.MaxFrame-overhead)
+	undos := undoCall{}
+	for range undosFrame {
+		undos.list = append(undos.list, undo{id: s.ID, lim: limiter.Limit{Quota: math.MaxInt64, Window: math.MaxInt64, Burst: math.MaxInt64},
+			cost: math.MaxInt64, asker: math.MaxUint64, number: math.MaxUint64, window: math.MaxInt64})
+	}
+	require.Less(t, len(undos.AppendRequest(nil)), transport.MaxFrame-overhead)
 	var claim claimCall
 	for range claimParts {
 		claim.names = append(claim.names, strings.Repeat("x", nameMax))
@@ -175,7 +191,7 @@ func TestWireIsMsgpack(t *testing.T) {
 // accepts, it reads the same again after writing it.
 func FuzzWire(f *testing.F) {
 	for _, seed := range [][]byte{aTake.AppendRequest(nil), anAnswer.appendAnswer(nil), aShip.AppendRequest(nil),
-		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil), aKeep.AppendRequest(nil),
+		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), anUndo.AppendRequest(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil), aKeep.AppendRequest(nil),
 		hello{name: "n"}.encode(), meta{origin: 1}.encode(), appendRoster(nil, aRoster), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
 		f.Add(seed)
 	}
@@ -227,6 +243,13 @@ func FuzzWire(f *testing.F) {
 		if recall.ReadAnswer(b) == nil {
 			require.True(t, recall.left >= 0 && recall.left <= limiter.MaxQuota)
 		}
+		var undos, undos2 undoCall
+		if undos.readRequest(b) == nil {
+			require.LessOrEqual(t, len(undos.list), undosFrame)
+			require.NoError(t, undos2.readRequest(undos.AppendRequest(nil)))
+			require.Equal(t, undos, undos2)
+		}
+		_ = undos.ReadAnswer(b)
 		if h, err := readHello(b); err == nil {
 			h2, err := readHello(h.encode())
 			require.NoError(t, err)

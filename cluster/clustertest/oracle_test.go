@@ -99,7 +99,7 @@ func (o *oracle) calls() {
 		case x.orphan && (x.err == nil || gone(x.err)):
 		case x.err != nil:
 			o.fault(x, "the error is %v", x.err)
-		case took > callMax+grain:
+		case took > o.h.s.callMax(o.peaceful(x))+grain:
 			o.fault(x, "the answer took %v", took)
 		case x.d.Remaining < 0 || x.d.ResetAfter < 0 || x.d.Allowed != (x.d.RetryAfter == 0):
 			o.fault(x, "the answer is %+v", x.d)
@@ -107,6 +107,14 @@ func (o *oracle) calls() {
 			o.fault(x, "the answer is degraded, in peace")
 		}
 	}
+}
+
+// callMax is how long a take may take: as long as who holds and each successor may need.
+func (s *schedule) callMax(peaceful bool) time.Duration {
+	if each := callEach + 8*s.latency; peaceful {
+		return time.Duration(1+s.replicas) * each
+	}
+	return time.Duration(1+s.replicas) * callMost
 }
 
 // peaceful says whether no fault was in force while a call was under way.

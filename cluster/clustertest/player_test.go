@@ -87,7 +87,9 @@ const (
 	settleTime = 1200 * time.Millisecond // for what changed last to be shipped, leases to come back, and denials to be forgotten
 	breakTime  = 8 * time.Second         // for suspicions to end, links to be used again, and shares to be whole
 	clockTime  = 20 * time.Second        // for clocks to agree again after one jumped
-	callMax    = 150 * time.Millisecond  // CallTimeout and half as much again
+	callEach   = 100 * time.Millisecond  // CallTimeout: for who holds and each successor, besides round trips
+	callMost   = 2 * time.Second         // at most, where round trips may have been longer
+	callMax    = 2*callEach + 4*time.Millisecond
 	grain      = 2 * time.Millisecond
 )
 
