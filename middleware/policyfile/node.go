@@ -116,18 +116,14 @@ func (m *mapping) require(names ...string) { m.required = append(m.required, nam
 // the file is told. Only then it fails where a required one is absent, as that may be the
 // one that is misspelt; the line is that of the mapping.
 func (m *mapping) done() {
-	unknown := make([]string, 0, 1)
-	for name := range m.fields {
-		if !slices.Contains(m.known, name) {
-			unknown = append(unknown, name)
+	for i := 0; m.d.err == nil && i+1 < len(m.node.Content); i += 2 {
+		name, value := m.node.Content[i], m.node.Content[i+1]
+		if slices.Contains(m.known, name.Value) {
+			continue
 		}
-	}
-	if len(unknown) > 0 {
-		slices.SortFunc(unknown, func(a, b string) int { return m.d.lines[m.at(a)] - m.d.lines[m.at(b)] })
 		slices.Sort(m.known)
-		first, n := m.at(unknown[0]), m.fields[unknown[0]]
 		m.d.add(&Error{
-			Line: m.d.lines[first], Field: first, Value: shown(n),
+			Line: name.Line, Field: m.at(name.Value), Value: shown(value),
 			Reason: "is for an unknown field; known here: " + strings.Join(slices.Compact(m.known), ", "),
 		})
 	}
