@@ -76,6 +76,8 @@ type Config struct {
 	// nothing, since only monotonic differences count. Tests may skew it, and stop it
 	// as a stopped process sees it.
 	Now func() time.Time
+
+	lap func() func() // tests hear when a lap of the loop begins, and when it ends
 }
 
 // ErrConfig is wrapped by Start's errors about its Config.

@@ -33,6 +33,10 @@ func (n *Node) loop() {
 			asked = append(asked, c)
 		case <-tick.C:
 		}
+		ended := func() {}
+		if n.cfg.lap != nil {
+			ended = n.cfg.lap()
+		}
 		age := n.clock.refresh()
 		n.wakeUp(age)
 		n.clock.slew(age - slewed)
@@ -69,6 +73,7 @@ func (n *Node) loop() {
 			pace = next
 			tick.Reset(pace)
 		}
+		ended()
 	}
 }
 
