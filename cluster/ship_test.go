@@ -49,3 +49,30 @@ func TestFlushesWhileAPeerIsDown(t *testing.T) {
 func holds(n *Node, key string, l limiter.Limit) bool {
 	return n.ledger.Held().Has(n.hasher.ID(key, l).Partition())
 }
+
+// What a peer refuses is behind for as long as it does, however often it is sent.
+func TestBehindWhileRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
+		time.Sleep(2 * time.Second)
+		a, b, key := nodes[0], nodes[1], ""
+		l := limiter.Limit{Quota: 10, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
+		for i := 0; key == "" || !holds(a, key, l); i++ {
+			key = fmt.Sprint(i)
+		}
+		b.timed.Store(false) // it refuses everything
+		_, err := a.Take(t.Context(), key, l, 1)
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		for i := range 40 {
+			require.InDelta(t, time.Second+time.Duration(i)*70*time.Millisecond, a.Stats().Behind, float64(200*time.Millisecond))
+			time.Sleep(70 * time.Millisecond)
+		}
+		b.timed.Store(true)
+		time.Sleep(500 * time.Millisecond)
+		require.Zero(t, a.Stats().Behind)
+		require.NotZero(t, a.Stats().Shipped)
+		time.Sleep(time.Minute)
+		require.Zero(t, a.Stats().Behind)
+	})
+}
