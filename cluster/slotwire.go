@@ -11,12 +11,18 @@ import (
 
 const (
 	slotFields = 9
-	slotMax    = 72 // bytes of an encoded slot, at most
-	shipSlots  = 400
+	slotMore   = 2   // fields of a bucket's slot that knows others, or was counted under a share
+	slotMax    = 230 // bytes of an encoded slot, at most
+	shipSlots  = 256
 )
 
 func appendSlot(b []byte, s *limiter.Slot) []byte {
-	b = transport.AppendArrayLen(b, slotFields)
+	more := len(s.Knows) > 0 || s.Paced != 0
+	if more {
+		b = transport.AppendArrayLen(b, slotFields+slotMore)
+	} else {
+		b = transport.AppendArrayLen(b, slotFields)
+	}
 	b = transport.AppendUint(b, s.ID.Hi)
 	b = transport.AppendUint(b, s.ID.Lo)
 	b = transport.AppendUint(b, uint64(s.Origin))
@@ -25,7 +31,16 @@ func appendSlot(b []byte, s *limiter.Slot) []byte {
 	b = transport.AppendInt(b, int64(s.Prev))
 	b = transport.AppendUint(b, s.Version)
 	b = transport.AppendUint(b, uint64(s.Expires))
-	return transport.AppendUint(b, uint64(s.Fill))
+	b = transport.AppendUint(b, uint64(s.Fill))
+	if !more {
+		return b
+	}
+	b = transport.AppendArrayLen(b, 2*len(s.Knows)) // origin, version, origin, version
+	for _, k := range s.Knows {
+		b = transport.AppendUint(b, uint64(k.Origin))
+		b = transport.AppendUint(b, k.Version)
+	}
+	return transport.AppendInt(b, s.Paced)
 }
 
 func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
@@ -37,7 +52,18 @@ func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
 	s.Version = r.Uint()
 	expires, fill := r.Uint(), r.Uint()
 	s.Expires, s.Fill = uint32(expires), uint8(fill)
-	for i := slotFields; i < n && r.Err() == nil; i++ {
+	read := slotFields
+	if n >= slotFields+slotMore {
+		read += slotMore
+		known := r.ArrayLen(2 * limiter.KnownMost)
+		for range known / 2 {
+			s.Knows = append(s.Knows, limiter.Known{Origin: limiter.Origin(r.Uint()), Version: r.Uint()})
+		}
+		if s.Paced = r.Int(); known%2 != 0 {
+			return s, errMessage
+		}
+	}
+	for i := read; i < n && r.Err() == nil; i++ {
 		r.Skip()
 	}
 	if n < slotFields || r.Err() != nil || int64(s.Cur) != cur || int64(s.Prev) != prev || uint64(s.Expires) != expires || fill > 255 {

@@ -28,7 +28,10 @@ var (
 	aKeep = keepCall{id: limiter.ID{Hi: 1 << 63, Lo: 7}, cost: 3}
 	aSlot = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300,
 		Version: 70000, Expires: 1_700_000_060, Fill: 254}
-	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}}}
+	aBucket = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: 1 << 63}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: 12, Prev: 1 << 30,
+		Version: 70000 << 12, Expires: 1_700_000_120, Fill: 10, Knows: []limiter.Known{{Origin: 8, Version: 5 << 12}, {Origin: 1 << 63, Version: 1}},
+		Paced: 1_700_000_090_000_000_000}
+	aShip     = shipCall{fingerprint: 5, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot, {}, aBucket}}
 	aClaim    = claimCall{parts: []int{0, 1020}, names: []string{"", "node1"}}
 	aComplete = completeCall{part: 1020, now: 1_700_000_000_000_000_000, slots: []limiter.Slot{aSlot}, number: 300}
 	aLease    = leaseCall{id: limiter.ID{Hi: 1, Lo: 1 << 63}, lim: aTake.lim, want: 500, number: 7, slice: 300, resetAfter: time.Minute}
@@ -141,7 +144,11 @@ func TestWireRoundTrip(t *testing.T) {
 // A full frame of the largest slots, and a claim of the longest names, fit.
 func TestWireFitsIntoAFrame(t *testing.T) {
 	s := limiter.Slot{ID: limiter.ID{Hi: math.MaxUint64, Lo: math.MaxUint64}, Origin: math.MaxUint64, At: math.MaxInt64,
-		Cur: math.MinInt32, Prev: math.MinInt32, Version: math.MaxUint64, Expires: math.MaxUint32, Fill: 255}
+		Cur: math.MinInt32, Prev: math.MinInt32, Version: math.MaxUint64, Expires: math.MaxUint32, Fill: 255, Paced: math.MaxInt64}
+	for range limiter.KnownMost {
+		s.Knows = append(s.Knows, limiter.Known{Origin: math.MaxUint64, Version: math.MaxUint64})
+	}
+	require.LessOrEqual(t, len(appendSlot(nil, &s)), slotMax)
 	ship := shipCall{fingerprint: math.MaxUint64}
 	for range shipSlots {
 		ship.slots = append(ship.slots, s)

@@ -45,11 +45,36 @@ func BenchmarkTakeParallelHot(b *testing.B) {
 }
 
 func BenchmarkTakeDenied(b *testing.B) {
-	l, lim := NewLocal(Config{}), Per(1, MaxWindow)
-	mustTake(b, l, "key", lim)
-	b.ReportAllocs()
-	for b.Loop() {
-		mustTake(b, l, "key", lim)
+	for _, lim := range []Limit{Per(1, MaxWindow), sliding(1, MaxWindow), bucket(1, MaxWindow, 0)} {
+		b.Run(lim.Algorithm.String(), func(b *testing.B) {
+			l := NewLocal(Config{})
+			mustTake(b, l, "key", lim)
+			b.ReportAllocs()
+			for b.Loop() {
+				mustTake(b, l, "key", lim)
+			}
+		})
+	}
+}
+
+// BenchmarkTakeKnowing takes from a bucket that others counted before: after a hand-over,
+// until their slots end.
+func BenchmarkTakeKnowing(b *testing.B) {
+	for others := range 4 {
+		b.Run(strconv.Itoa(others), func(b *testing.B) {
+			g, id, lim := NewLedger(1, 100), idIn(5, 0), bucket(million, time.Hour, 0)
+			for o := range others {
+				other := NewLedger(Origin(2+o), 100)
+				other.Take(id, lim, 1, t0, all)
+				for _, s := range slots(other) {
+					g.Merge(s, t0, 0)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				g.Take(id, lim, 1, t0, all)
+			}
+		})
 	}
 }
 
@@ -146,6 +171,12 @@ func BenchmarkCollect(b *testing.B) {
 // BenchmarkMillionLiveKeys reports what a million live keys cost: bytes of heap for
 // each, and the time of one collection of garbage, the middle one of several.
 func BenchmarkMillionLiveKeys(b *testing.B) {
+	for _, lim := range []Limit{benchLimit, bucket(1, MaxWindow, 0)} {
+		b.Run(lim.Algorithm.String(), func(b *testing.B) { benchMillionLiveKeys(b, lim) })
+	}
+}
+
+func benchMillionLiveKeys(b *testing.B, lim Limit) {
 	var perKey, gc float64
 	took := make([]time.Duration, 9)
 	for b.Loop() {
@@ -154,7 +185,7 @@ func BenchmarkMillionLiveKeys(b *testing.B) {
 		buf := []byte("user:")
 		for i := range million {
 			buf = strconv.AppendInt(buf[:5], int64(i), 10)
-			mustTake(b, l, string(buf), benchLimit)
+			mustTake(b, l, string(buf), lim)
 		}
 		perKey += float64(heap()-before) / million
 		for i := range took {

@@ -6,7 +6,7 @@ import (
 )
 
 // usage is the join of all slots of one id as seen at one instant: what a decision
-// is made against. Sums for the window algorithms, a maximum for the token bucket.
+// is made against. Sums for the window algorithms; bucket.go has the token bucket's.
 type usage struct {
 	cur  int64 // taken in the window that contains now
 	prev int64 // taken in the window before
@@ -17,10 +17,6 @@ type usage struct {
 // so their window is judged by its distance, not by equality: a slot of a window
 // that has not begun here counts as now's, one further off counts as nothing.
 func (u *usage) add(e *entry, l *Limit, end int64) {
-	if l.Algorithm == TokenBucket {
-		u.tat = max(u.tat, e.at)
-		return
-	}
 	w := int64(l.Window)
 	switch d := end - e.at; {
 	case d < -w: // no clock is that far ahead
@@ -53,7 +49,7 @@ func (d *Decision) decide(l *Limit, u usage, end, now, cost int64) {
 		d.decideSliding(l, u, end, now, cost, ask)
 		return
 	case TokenBucket:
-		d.decideBucket(l, u, now, cost, ask)
+		d.decideBucket(l, u.tat, now, cost, ask)
 		return
 	}
 	left := l.Quota - clamp(u.cur, l.Quota)
@@ -99,9 +95,9 @@ func slidingWait(quota, cur, prev, ask, rest, w int64) int64 {
 }
 
 // decideBucket is the Generic Cell Rate Algorithm, in its virtual scheduling form.
-func (d *Decision) decideBucket(l *Limit, u usage, now, cost, ask int64) {
+func (d *Decision) decideBucket(l *Limit, tat, now, cost, ask int64) {
 	if l.Quota < 1 { // the share of one side of a split may be nothing
-		d.RetryAfter, d.ResetAfter = l.Window, time.Duration(max(0, u.tat-now))
+		d.RetryAfter, d.ResetAfter = l.Window, time.Duration(max(0, tat-now))
 		return
 	}
 	t := l.interval()
@@ -109,7 +105,7 @@ func (d *Decision) decideBucket(l *Limit, u usage, now, cost, ask int64) {
 	ask = min(ask, l.Capacity()+1) // what can never fit into a share may be too large to multiply
 	// Nanoseconds until the bucket is full: more than full after a larger burst was
 	// spent, and then the wait has to be as long. Never more than Merge lets in.
-	debt := clamp(u.tat-now, 2*int64(MaxWindow))
+	debt := clamp(tat-now, 2*int64(MaxWindow))
 	if d.Allowed = ask*t <= full-debt; d.Allowed {
 		debt += cost * t
 	} else {

@@ -136,11 +136,11 @@ func (p *partition) giveUp(o *owed, rank int) {
 	o.begin()
 }
 
-// entryOf finds the entry that a ref names, or nil.
+// entryOf finds the slot that a ref names, or nil.
 func (p *partition) entryOf(r ref) *entry {
 	t := p.tableOf(r.id)
 	for i := t.first(r.id); i >= 0; i = t.after(r.id, i) {
-		if e := &t.places[i]; e.origin == r.origin {
+		if e := &t.places[i]; e.origin == r.origin && e.due&beside == 0 {
 			return e
 		}
 	}
@@ -188,7 +188,7 @@ func (l *Ledger) collectListed(p *partition, o *owed, rank, most int, now int64,
 		if e.due &^= 1 << rank; l.ended(e, now) {
 			continue
 		}
-		send(l.slot(e))
+		send(l.slot(p, e))
 		n++
 	}
 	switch {
@@ -228,14 +228,14 @@ func (l *Ledger) collectSwept(p *partition, o *owed, rank, most int, now int64, 
 			}
 			looked++
 			switch last = e.hi; {
-			case !e.liveAt(now):
+			case !e.liveAt(now) || e.due&beside != 0:
 			case n >= most: // more origins of one id than there is room for
 				if e.due&(1<<rank) == 0 {
 					o.list(e, rank)
 				}
 			default:
 				e.due &^= 1 << rank // its line means nothing now
-				send(l.slot(e))
+				send(l.slot(p, e))
 				n++
 			}
 			return true

@@ -44,24 +44,33 @@ func (l *Ledger) sweep(p *partition, t *table, now int64) {
 // partition and others whose lock is free, a blocked budget only where there is no
 // other.
 func (l *Ledger) reserve(p *partition, id ID, now int64) {
-	for n := l.live.Load(); n < l.max; n = l.live.Load() {
-		if l.live.CompareAndSwap(n, n+1) {
-			return
-		}
+	if l.place() {
+		return
 	}
 	// A round fails only while those who hold what could go are at work on it; they
 	// never wait for us, for a TryLock does not.
-	for !l.evict(p, id, now, false) && !l.evict(p, id, now, true) {
+	for !l.evict(p, id, now, false, false) && !l.evict(p, id, now, true, false) {
 		runtime.Gosched()
 	}
+}
+
+// place takes one of the ledger's places, if one is free.
+func (l *Ledger) place() bool {
+	for n := l.live.Load(); n < l.max; n = l.live.Load() {
+		if l.live.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // evict frees the place of the entry that loses least among some, and says whether
 // there was one; the place stays counted in live, for the caller. Where p, whose
 // lock is held, has too few to choose from, those of the partitions behind it are
-// compared as well: few keys in many partitions are one pool.
-func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo bool) bool {
-	best, at := p, p.victim(id, now, blockedToo)
+// compared as well: few keys in many partitions are one pool. What the id itself has may
+// be spared.
+func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo, spare bool) bool {
+	best, at := p, p.victim(id, now, blockedToo, spare)
 	seen, enough := p.used, int(min(evictSample, l.max))
 	for i := 1; i < Partitions; i++ {
 		if at.table != nil && (seen >= enough || at.entry().worth(now) == 0) {
@@ -72,7 +81,7 @@ func (l *Ledger) evict(p *partition, id ID, now int64, blockedToo bool) bool {
 			continue
 		}
 		seen += q.used
-		other := q.victim(id, now, blockedToo)
+		other := q.victim(id, now, blockedToo, spare)
 		if other.table == nil || at.table != nil && other.entry().worth(now) >= at.entry().worth(now) {
 			q.mu.Unlock()
 			continue
@@ -101,7 +110,7 @@ func (a place) entry() *entry { return &a.table.places[a.i] }
 
 // evictAt evicts the entry at a place, and counts what is lost by it.
 func (l *Ledger) evictAt(p *partition, at place, now int64) {
-	if e := at.entry(); e.liveAt(now) {
+	if e := at.entry(); e.liveAt(now) && e.due&beside == 0 {
 		if e.origin == 0 {
 			l.evicted.Add(1)
 		} else {
@@ -113,14 +122,14 @@ func (l *Ledger) evictAt(p *partition, at place, now int64) {
 
 // victim is where the entry to evict stands: something expired, else the one of least
 // worth in a sample, from the id's table or, where none there may go, from another.
-func (p *partition) victim(id ID, now int64, blockedToo bool) place {
+func (p *partition) victim(id ID, now int64, blockedToo, spare bool) place {
 	if !blockedToo && int(p.blocked) == p.used {
 		return place{}
 	}
 	first, n := p.index(id), p.tables()
 	for k := range n {
 		t := p.at((first + k) % n)
-		if i := t.victim(now, blockedToo); i >= 0 {
+		if i := t.victim(id, now, blockedToo, spare); i >= 0 {
 			return place{t, i}
 		}
 	}
@@ -128,7 +137,7 @@ func (p *partition) victim(id ID, now int64, blockedToo bool) place {
 }
 
 // victim is the same within one table: a place, or -1.
-func (t *table) victim(now int64, blockedToo bool) int {
+func (t *table) victim(id ID, now int64, blockedToo, spare bool) int {
 	if t.used == 0 {
 		return -1
 	}
@@ -138,7 +147,7 @@ func (t *table) victim(now int64, blockedToo bool) int {
 			t.hand = 0
 		}
 		e := &t.places[t.hand]
-		if e.expires == 0 || e.fill == 255 && !blockedToo && e.liveAt(now) {
+		if e.expires == 0 || e.fill == 255 && !blockedToo && e.liveAt(now) || spare && e.hi == id.Hi && e.lo == id.Lo {
 			continue
 		}
 		if best < 0 || e.worth(now) < t.places[best].worth(now) {
@@ -169,10 +178,13 @@ func (l *Ledger) removeAt(p *partition, t *table, i int) {
 // forget settles the counters for an entry that goes.
 func (l *Ledger) forget(p *partition, e *entry) {
 	p.used--
+	if e.due&beside != 0 {
+		p.beside--
+	}
 	if e.fill == 255 {
 		p.blocked--
 	}
-	if e.origin == 0 && e.due != 0 {
+	if e.origin == 0 && e.due != 0 && e.due != beside {
 		l.lost.Add(1)
 	}
 }

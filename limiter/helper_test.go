@@ -56,8 +56,8 @@ func slots(l *Ledger) map[whose]Slot {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		for e := range p.entries {
-			s := l.slot(e)
+		for e := range p.slots {
+			s := l.slot(p, e)
 			m[whose{s.ID, s.Origin}] = s
 		}
 		p.mu.Unlock()
@@ -80,13 +80,17 @@ func checkBooks(t testing.TB, l *Ledger) {
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
-		used, blocked := 0, 0
+		used, blocked, besides := 0, 0, 0
 		for e := range p.entries {
 			used++
 			if e.fill == 255 {
 				blocked++
 			}
+			if e.due&beside != 0 {
+				besides++
+			}
 		}
+		require.Equal(t, besides, p.beside, "partition %d: what stands beside slots", i)
 		inTables := 0
 		for j := range p.tables() {
 			inTables += int(p.at(j).used)

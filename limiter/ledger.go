@@ -16,12 +16,25 @@ type Slot struct {
 	ID      ID
 	Origin  Origin
 	At      int64 // end of the window that Cur counts in, or the bucket's arrival time
-	Cur     int32 // taken in that window, less what was given back
-	Prev    int32 // taken in the window before
+	Cur     int32 // taken in that window, less what was given back; of a bucket, in all
+	Prev    int32 // taken in the window before; of a bucket, the time since the last take
 	Version uint64
-	Expires uint32 // seconds of cluster time at which the slot means nothing any more
-	Fill    uint8  // share of its limit that was in use, of 255; for eviction only
+	Expires uint32  // seconds of cluster time at which the slot means nothing any more
+	Fill    uint8   // share of its limit that was in use, of 255; for eviction only
+	Knows   []Known // of a bucket: whom the origin knew when it counted
+	Paced   int64   // of a bucket: arrival time under the share it was counted under, or 0
 }
+
+// Known is what one origin's slot takes another's into account to: its version. What is
+// not known is charged, so to know of nobody is safe.
+type Known struct {
+	Origin  Origin
+	Version uint64
+}
+
+// KnownMost is how many others a slot may know; normally it is the holder before. What
+// else there is finds no room, and its tokens are charged twice.
+const KnownMost = 8
 
 // Ledger is all slots that a process holds: its own, and copies of other origins'.
 // Times, those in slots too, are nanoseconds of the caller's clock, which may run a
@@ -61,7 +74,8 @@ type partition struct {
 	ledger  *Ledger
 	owed    *[Ranks]owed // what is due to others; nil if nothing was yet
 	used    int          // entries in all tables
-	_       [40]byte
+	beside  int          // of them those that stand beside a slot
+	_       [32]byte
 }
 
 // NewLedger makes an empty ledger of at most maxKeys slots, but at least one. It
@@ -93,36 +107,45 @@ type Share struct{ Seen, Known int }
 // are ones that Check accepts.
 func (l *Ledger) Take(id ID, lim Limit, cost, now int64, s Share) (d Decision) {
 	if s.Seen < s.Known {
-		lim = lim.share(int64(s.Seen), int64(s.Known))
+		part := lim.share(int64(s.Seen), int64(s.Known))
+		l.take(&d, id, &part, &lim, cost, now)
+	} else {
+		l.take(&d, id, &lim, &lim, cost, now)
 	}
-	l.take(&d, id, &lim, cost, now)
 	return d
 }
 
-// take is Take into a zero Decision, under a limit that is a share already. On this
-// path nothing large is copied and no unlock deferred: each costs some percent.
-func (l *Ledger) take(d *Decision, id ID, lim *Limit, cost, now int64) {
+// take is Take into a zero Decision, under a share of a limit or the limit itself. On
+// this path nothing large is copied and no unlock deferred: each costs some percent.
+func (l *Ledger) take(d *Decision, id ID, share, lim *Limit, cost, now int64) {
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
-	l.takeLocked(d, p, id, lim, cost, now)
+	l.takeLocked(d, p, id, share, lim, cost, now)
 	p.mu.Unlock()
 }
 
 // TakeHeld is Take if this process decides for the partition, else ok is false.
 func (l *Ledger) TakeHeld(id ID, lim Limit, cost, now int64, s Share) (d Decision, ok bool) {
+	share := &lim
 	if s.Seen < s.Known {
-		lim = lim.share(int64(s.Seen), int64(s.Known))
+		part := lim.share(int64(s.Seen), int64(s.Known))
+		share = &part
 	}
 	p := &l.parts[id.Partition()]
 	p.mu.Lock()
 	if ok = p.held; ok {
-		l.takeLocked(&d, p, id, &lim, cost, now)
+		l.takeLocked(&d, p, id, share, &lim, cost, now)
 	}
 	p.mu.Unlock()
 	return d, ok
 }
 
-func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, lim *Limit, cost, now int64) {
+func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, share, lim *Limit, cost, now int64) {
+	if lim.Algorithm == TokenBucket {
+		l.takeBucket(d, p, id, share, lim, cost, now)
+		return
+	}
+	lim = share
 	end := l.windowEnd(id, lim, now)
 	u, own := p.usage(id, lim, end)
 	d.decide(lim, u, end, now, cost)
@@ -130,12 +153,8 @@ func (l *Ledger) takeLocked(d *Decision, p *partition, id ID, lim *Limit, cost, 
 		if own == nil {
 			own = l.insert(p, id, 0, now)
 		}
-		if lim.Algorithm == TokenBucket {
-			own.at = now + int64(d.ResetAfter)
-		} else {
-			own.roll(end, int64(lim.Window))
-			own.cur = saturate(int64(own.cur) + cost)
-		}
+		own.roll(end, int64(lim.Window))
+		own.cur = saturate(int64(own.cur) + cost)
 		p.changed(own, lim, d.Remaining)
 	}
 }
@@ -170,38 +189,34 @@ func (l *Ledger) RefundHeld(id ID, lim Limit, cost, now int64, of Window) (ok bo
 }
 
 func (l *Ledger) giveLocked(p *partition, id ID, lim *Limit, cost, now int64, of Window) {
+	if lim.Algorithm == TokenBucket {
+		l.giveBucket(p, id, lim, cost, now)
+		return
+	}
 	end := l.windowEnd(id, lim, now)
 	u, own := p.usage(id, lim, end)
-	if lim.Algorithm == TokenBucket {
-		if own == nil || u.tat <= now {
-			return // full already, or taken from another origin: it keeps its word
-		}
-		own.at = min(own.at, max(now, u.tat-cost*lim.interval()))
-		u.tat = own.at
+	taken, age := &u.cur, of.age(end+l.ahead.Load(), int64(lim.Window))
+	if age == 1 && lim.Algorithm == SlidingWindow {
+		taken = &u.prev // counts still, by its weight
+	} else if age > 0 {
+		return
+	}
+	if cost = min(cost, *taken); cost <= 0 {
+		return
+	}
+	if own == nil {
+		own = l.insert(p, id, 0, now)
+	}
+	own.roll(end, int64(lim.Window))
+	if *taken -= cost; age == 0 {
+		own.cur = saturate(int64(own.cur) - cost)
 	} else {
-		taken, age := &u.cur, of.age(end+l.ahead.Load(), int64(lim.Window))
-		if age == 1 && lim.Algorithm == SlidingWindow {
-			taken = &u.prev // counts still, by its weight
-		} else if age > 0 {
-			return
-		}
-		if cost = min(cost, *taken); cost <= 0 {
-			return
-		}
-		if own == nil {
-			own = l.insert(p, id, 0, now)
-		}
-		own.roll(end, int64(lim.Window))
-		if *taken -= cost; age == 0 {
-			own.cur = saturate(int64(own.cur) - cost)
-		} else {
-			own.prev = saturate(int64(own.prev) - cost)
-		}
+		own.prev = saturate(int64(own.prev) - cost)
 	}
 	p.changed(own, lim, decide(lim, u, end, now, 0).Remaining)
 }
 
-// usage joins all slots of an id; own is this process's, or nil.
+// usage joins all slots of a window's id; own is this process's, or nil.
 func (p *partition) usage(id ID, lim *Limit, end int64) (u usage, own *entry) {
 	t := p.tableOf(id)
 	for i := t.first(id); i >= 0; i = t.after(id, i) {
@@ -227,7 +242,7 @@ func (e *entry) roll(end, w int64) {
 	}
 }
 
-// changed notes a new version of an own entry: when it expires, how full its
+// changed notes a new version of an own window: when it expires, how full its
 // budget is, and to whom it is due.
 func (p *partition) changed(e *entry, lim *Limit, left int64) {
 	p.version++
@@ -270,7 +285,7 @@ func saturate(x int64) int32 { return int32(min(max(x, math.MinInt32), math.MaxI
 
 // Stats is a reading of a ledger's counters.
 type Stats struct {
-	Keys          int64 // slots held now, own and copies, some of them expired
+	Keys          int64 // slots held now, own and copies, some of them expired, and notes
 	Evicted       int64 // own live budgets forgotten because MaxKeys was reached
 	CopiesDropped int64 // live copies forgotten or refused because MaxKeys was reached
 	LostSlots     int64 // own slots that expired, or were evicted, before delivery

@@ -77,7 +77,7 @@ func (l *Local) Take(ctx context.Context, key string, lim Limit, cost int64) (d 
 		return d, err
 	}
 	id, now := l.hasher.id(key, &lim), l.clock()
-	if l.ledger.take(&d, id, &lim, cost, now); !d.Allowed {
+	if l.ledger.take(&d, id, &lim, &lim, cost, now); !d.Allowed {
 		l.holds.Settle(&d, id, &lim, cost, now, false)
 	}
 	return d, nil
@@ -96,7 +96,7 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 	}
 	id, now := l.hasher.id(key, &lim), l.clock()
 	l.holds.Begin(id, cost, now)
-	l.ledger.take(&d, id, &lim, cost, now)
+	l.ledger.take(&d, id, &lim, &lim, cost, now)
 	l.holds.Settle(&d, id, &lim, cost, now, true)
 	return d, nil
 }

@@ -5,8 +5,8 @@ import "time"
 // Return puts back what the cluster counted for this process and this process did not
 // use: a part of a budget that was handed to it. Unlike Give it does so although this
 // process may not know who counted it: its own slot may come to less than nothing, and
-// the sum over all slots is right. A token bucket, of which only the latest slot
-// counts, has nothing to put back but what this process took itself.
+// the sum over all slots is right. A token bucket is given back to by who knows what is
+// owed: elsewhere, Return does nothing.
 //
 // counted is when the window ends in which it was counted, by another's clock perhaps.
 // Where that is not the window of now, nothing is put back.

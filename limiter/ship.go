@@ -38,6 +38,9 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 		l.dropped.Add(1)
 		return false
 	}
+	for i := range s.Knows[:min(len(s.Knows), KnownMost)] {
+		l.origins.intern(s.Knows[i].Origin, l) // where there is no room, it knows less
+	}
 	p := &l.parts[s.ID.Partition()]
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,21 +54,35 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	if e == nil {
 		e = l.insert(p, s.ID, o, now)
 	}
+	if o == 0 { // there may have been later versions, which others may have
+		p.version = (p.version>>tokenShift + 1) << tokenShift
+		s.Version, mask = p.version, p.ranks
+	}
 	e.at, e.cur, e.prev, e.version, e.expires = s.At, s.Cur, s.Prev, s.Version, s.Expires
 	p.setFill(e, s.Fill)
 	p.setDue(e, mask&p.ranks)
+	if len(s.Knows) > 0 || s.Paced > 0 || p.beside > 0 {
+		l.mergeBeside(p, &s, o, now)
+	}
 	return true
 }
 
-func (l *Ledger) slot(e *entry) Slot {
-	return Slot{ID: ID{e.hi, e.lo}, Origin: l.origins.name(e.origin), At: e.at, Cur: e.cur, Prev: e.prev,
+func (l *Ledger) slot(p *partition, e *entry) Slot {
+	s := Slot{ID: ID{e.hi, e.lo}, Origin: l.origins.name(e.origin), At: e.at, Cur: e.cur, Prev: e.prev,
 		Version: e.version, Expires: e.expires, Fill: e.fill}
+	if p.beside > 0 {
+		l.readBeside(p, e, &s)
+	}
+	return s
 }
 
 // Move is the slot as a process has it whose clock is ahead by d.
 func (s Slot) Move(d int64) Slot {
 	s.At = max(0, s.At+d)
 	s.Expires = seconds(int64(s.Expires)*1e9 + d)
+	if s.Paced != 0 {
+		s.Paced = max(1, s.Paced+d)
+	}
 	return s
 }
 

@@ -6,7 +6,7 @@ import "math/bits"
 // are nothing to the garbage collector.
 type entry struct {
 	hi, lo  uint64
-	at      int64  // end of the window counted in cur, or the bucket's arrival time
+	at      int64  // end of the window counted in cur; for a bucket see bucket.go
 	version uint64 // grows with every change by the origin
 	cur     int32  // may be negative: refunds of what other origins admitted
 	prev    int32
@@ -15,6 +15,10 @@ type entry struct {
 	fill    uint8  // share of the limit in use, 255 means that nothing is left
 	due     uint8  // one bit per rank of holder that does not have this version
 }
+
+// beside marks, among the due bits, an entry that is no slot but belongs to the slot of
+// its id and origin: notes.go tells which there are.
+const beside uint8 = 1 << 6
 
 // table is open addressing with Robin Hood displacement (Celis, 1986) and backward
 // shift deletion, over places ordered by the id's upper half: homes are, and so are

@@ -62,6 +62,11 @@ func (p *partition) entries(yield func(e *entry) bool) {
 	}
 }
 
+// slots is entries, without those that only belong to a slot.
+func (p *partition) slots(yield func(e *entry) bool) {
+	p.entries(func(e *entry) bool { return e.due&beside != 0 || yield(e) })
+}
+
 // roomFor is the table of an id, with room for one more entry. What has expired is
 // dropped where a table grows or is split, so tables shrink the same way.
 func (l *Ledger) roomFor(p *partition, id ID, now int64) *table {

@@ -133,6 +133,9 @@ func (o *oracle) forgotten(x *take, at time.Time) bool {
 // bound is the most that may be admitted in a window, apart from what is forgotten.
 func (o *oracle) bound(w *window) int64 {
 	b := o.h.s.budgets[w.budget].lim
+	if b.Algorithm == limiter.TokenBucket { // all that it holds, and what is refilled meanwhile
+		b.Quota = b.Capacity() + o.h.s.budgets[w.budget].refill(w.end.Sub(w.start)) + int64(o.h.s.nodes)
+	}
 	sum, most := b.Quota, int64(o.processes(w))*b.Quota
 	for i := range o.troubles {
 		t := &o.troubles[i]

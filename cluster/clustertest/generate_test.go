@@ -42,6 +42,7 @@ func generate(seed uint64) *schedule {
 	for i := range 2 + g.IntN(3) {
 		s.budgets = append(s.budgets, budget{fmt.Sprintf("k%d", i), g.limit()})
 	}
+	g.bucket()
 	g.lease()
 	for i := range s.nodes {
 		g.running = append(g.running, i)
@@ -67,6 +68,17 @@ func (g *generator) limit() limiter.Limit {
 		l.Split = pick(g, limiter.SplitFull, limiter.SplitShare, limiter.SplitQuorum)
 	}
 	return l
+}
+
+// bucket adds a token bucket to those that there are, by numbers of its own.
+func (g *generator) bucket() {
+	r := rand.New(rand.NewPCG(g.s.seed, 7))
+	l := limiter.Per(int64(3+r.IntN(60)), []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 10 * time.Minute, 3 * time.Hour}[r.IntN(5)])
+	l.Algorithm, l.Burst = limiter.TokenBucket, 3+r.Int64N(60)
+	if l.Split = limiter.SplitFull; g.s.strict {
+		l.Split = []limiter.Split{limiter.SplitFull, limiter.SplitShare, limiter.SplitQuorum}[r.IntN(3)]
+	}
+	g.s.budgets = append(g.s.budgets, budget{"bucket", l})
 }
 
 // lease chooses how budgets are leased, by numbers of its own. Where they always are,

@@ -238,7 +238,7 @@ func (p *player) request(r *rand.Rand, i int, t taker, at step) {
 		cost = 0
 	}
 	x := p.ask(&take{node: i, budget: b, cost: cost, at: at}, t)
-	fixed := p.s.budgets[b].lim.Algorithm == limiter.FixedWindow
+	fixed := p.s.budgets[b].lim.Algorithm != limiter.SlidingWindow
 	if x.err != nil || !x.d.Allowed || cost == 0 || r.IntN(16) > 0 || !fixed || x.d.ResetAfter < time.Second || !p.isLive(i, t) {
 		return
 	}

@@ -154,34 +154,3 @@ func (b budget) refill(d time.Duration) int64 {
 	}
 	return int64(d)*b.lim.Quota/int64(b.lim.Window) + 1
 }
-
-// buckets checks that in each time of peace a token bucket gives no more than it
-// holds and refills.
-func (o *oracle) buckets() {
-	for b, x := range o.h.s.budgets {
-		if x.lim.Algorithm != limiter.TokenBucket {
-			continue
-		}
-		var first *take
-		sum := int64(0)
-		for _, y := range o.h.takes {
-			if y.budget != b || y.err != nil || y.orphan {
-				continue
-			}
-			if !o.peaceful(y) {
-				first, sum = nil, 0
-				continue
-			}
-			if first == nil {
-				first = y
-			}
-			if y.d.Allowed {
-				sum += y.cost
-			}
-			if most := x.lim.Capacity() + x.refill(y.to.Sub(first.from)); sum > most {
-				o.fault(y, "%d were admitted in %v of peace, at most %d may be", sum, y.to.Sub(first.from), most)
-				break
-			}
-		}
-	}
-}
