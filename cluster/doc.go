@@ -73,6 +73,9 @@
 //	an answer comes too late                   as an owner that crashes, until the answer comes: then
 //	                                           what it counted is taken back
 //	an answer is lost with its connection      at least once, never not at all
+//	a token bucket, after any of these         never more left than in one bucket that saw all
+//	                                           tokens; up to a burst less until it refills,
+//	                                           once, where several sides took from it
 //
 // A crash is noticed in some 2.5 s. In a split nodes vanish one by one: a side of several
 // nodes notices in 2 to 9 s, a single node, which nobody confirms what it sees, in 5 to 7 s
@@ -81,7 +84,11 @@
 // share until no other has vanished for 4 s.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.
 //
-// After a failure the slots meet, and every answer is exact again. A node that
+// After a failure the slots meet, and every answer is exact again; of token buckets only
+// where one side took from them, for counts do not tell what was refilled in between. They
+// err to the small side, by a burst at most, and after a short split by no more than what
+// all sides but the busiest took. What a side took is forgotten when it has been refilled for one capacity's time: where a split
+// lasts longer, and another side never paused, so much is not held against it. A node that
 // vanished without leaving counts as known for ForgetAfter; for SplitShare and
 // SplitQuorum to keep their bound for longer, set ExpectedNodes. Who joins while others
 // are missing does not count before they are back, have left or are forgotten, unless

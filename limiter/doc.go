@@ -14,7 +14,10 @@
 // two copies the higher version wins. So the join of ledgers is commutative,
 // associative and idempotent, and loss, repeats and reordering of copies are
 // harmless. A decision is made against the join of all slots of the id: the sum of
-// the window counters, the maximum of a token bucket's arrival times.
+// the window counters, and of a token bucket the least of all accounts, each carried on
+// by what it does not know of the others (bucket.go). So a bucket's slot also says whom
+// its origin knew when it counted; that stands in entries of its own, while there are
+// others.
 //
 // Slots lie in flat tables of 48-byte entries without pointers, under one lock per
 // partition. A table grows alone, and a partition of many keys has many tables, so no
