@@ -123,7 +123,8 @@ func (p probe) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // becomes 0, which Take refuses.
 func takeQuery(key string, l limiter.Limit, cost int64) string {
 	return url.Values{"key": {key}, "quota": {fmt.Sprint(l.Quota)}, "window": {l.Window.String()},
-		"split": {fmt.Sprint(uint8(l.Split))}, "cost": {fmt.Sprint(cost)}}.Encode()
+		"split": {fmt.Sprint(uint8(l.Split))}, "algorithm": {fmt.Sprint(uint8(l.Algorithm))}, "burst": {fmt.Sprint(l.Burst)},
+		"lease": {fmt.Sprint(uint8(l.Lease))}, "cost": {fmt.Sprint(cost)}}.Encode()
 }
 
 func takeArguments(q url.Values) (key string, l limiter.Limit, cost int64) {
@@ -131,7 +132,8 @@ func takeArguments(q url.Values) (key string, l limiter.Limit, cost int64) {
 		n, _ := strconv.ParseInt(q.Get(name), 10, 64)
 		return n
 	}
-	l = limiter.Limit{Quota: number("quota"), Split: limiter.Split(number("split"))}
+	l = limiter.Limit{Quota: number("quota"), Burst: number("burst"), Algorithm: limiter.Algorithm(number("algorithm")),
+		Split: limiter.Split(number("split")), Lease: limiter.Lease(number("lease"))}
 	l.Window, _ = time.ParseDuration(q.Get("window"))
 	return q.Get("key"), l, number("cost")
 }

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -101,14 +102,21 @@ func splitModes(t *testing.T) {
 	}
 	exact := w.keysOf(ample, 2, isA)
 	exact = append(exact, w.keysOf(ample, 2, func(n *nsNode) bool { return !isA(n) })...)
-	tr := startNsTraffic(t, &nsTraffic{keys: slices.Concat(exact, names),
+	buckets := w.splitBuckets(isA)
+	tr := startNsTraffic(t, &nsTraffic{keys: slices.Concat(exact, names, slices.Collect(maps.Keys(buckets))),
 		limit: func(name string) limiter.Limit {
 			if k := keys[name]; k != nil {
 				return k.limit
 			}
+			if buckets[name] != nil {
+				return splitBucketLimit
+			}
 			return ample
 		},
 		seen: func(n *nsNode, name string, d limiter.Decision) {
+			if b := buckets[name]; b != nil && d.Allowed {
+				b.take(time.Now())
+			}
 			side := 0
 			if !isA(n) {
 				side = 1
@@ -140,6 +148,9 @@ func splitModes(t *testing.T) {
 	assert.Empty(t, tr.failures)
 	for _, k := range keys {
 		k.check(t, noticed)
+	}
+	for name, b := range buckets {
+		w.requireOneBucket(name, b, tr.slowest)
 	}
 	w.requireCounted(tr, exact) // there was traffic while it healed
 }
