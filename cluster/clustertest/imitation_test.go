@@ -12,7 +12,8 @@ import (
 
 // imitation is a cluster as the oracle expects one, without a network: whoever can
 // hear each other knows all that the others know, at once. With a flaw it is one of
-// the limiters that weir must not be. It knows fixed windows only.
+// the limiters that weir must not be. It knows fixed windows and token buckets, of which it
+// remembers every token.
 type imitation struct {
 	s    *schedule
 	flaw flaw
@@ -203,6 +204,9 @@ func (n *imitated) Take(_ context.Context, key string, l limiter.Limit, cost int
 	if minority {
 		return limiter.Decision{Degraded: true, RetryAfter: time.Second, ResetAfter: time.Second}, nil
 	}
+	if l.Algorithm == limiter.TokenBucket {
+		return n.takeBucket(key, l, cost, quota, all), nil
+	}
 	end, now := m.windowEnd(key, l)
 	left := max(0, quota-n.spent(key, end))
 	d := limiter.Decision{Allowed: max(1, cost) <= left, Remaining: left, ResetAfter: time.Duration(end - now)}
@@ -233,6 +237,13 @@ func (n *imitated) Give(_ context.Context, key string, l limiter.Limit, cost int
 		return cluster.ErrClosed
 	}
 	meet(n.reached())
+	if l.Algorithm == limiter.TokenBucket {
+		if n.of.flaw != keepsRefunds {
+			n.count(key, time.Now().UnixNano(), -cost)
+			meet(n.reached())
+		}
+		return nil
+	}
 	end, _ := n.of.windowEnd(key, l)
 	if cost = min(cost, n.spent(key, end)); n.of.flaw != keepsRefunds && cost > 0 {
 		n.count(key, end, -cost)

@@ -46,10 +46,13 @@ var flaws = []flaw{forgetsKilled, forgetsLeft, forgetsOnHeal, lastWriterWins, ma
 const flawSeeds = 200
 
 // judgeImitation plays a seed on an imitation.
-func judgeImitation(t *testing.T, seed uint64, f flaw) (wrong []string, s *schedule) {
+func judgeImitation(t *testing.T, seed uint64, f flaw, a limiter.Algorithm) (wrong []string, s *schedule) {
 	s = generate(seed)
 	for i := range s.budgets {
-		s.budgets[i].lim.Algorithm = limiter.FixedWindow
+		l := &s.budgets[i].lim
+		if l.Algorithm = a; a != limiter.TokenBucket {
+			l.Burst = 0
+		}
 	}
 	synctest.Test(t, func(*testing.T) {
 		wrong, _ = judge(play(s, imitate(s, f)))
@@ -59,8 +62,13 @@ func judgeImitation(t *testing.T, seed uint64, f flaw) (wrong []string, s *sched
 
 func TestOracleAcceptsWhatIsRight(t *testing.T) {
 	for seed := range uint64(flawSeeds / 4) {
-		wrong, s := judgeImitation(t, seed, flawless)
-		require.Empty(t, wrong, "%v", s)
+		for _, a := range []limiter.Algorithm{limiter.FixedWindow, limiter.TokenBucket} {
+			if a == limiter.TokenBucket && seed%5 > 0 {
+				continue // it remembers every token, and takes its time
+			}
+			wrong, s := judgeImitation(t, seed, flawless, a)
+			require.Empty(t, wrong, "%v", s)
+		}
 	}
 }
 
@@ -69,7 +77,23 @@ func TestOracleFindsWhatIsWrong(t *testing.T) {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(flawSeeds) {
-				if wrong, _ := judgeImitation(t, seed, f); len(wrong) > 0 {
+				if wrong, _ := judgeImitation(t, seed, f, limiter.FixedWindow); len(wrong) > 0 {
+					t.Logf("seed %d: %s", seed, wrong[0])
+					return
+				}
+			}
+			assert.Fail(t, "the oracle did not notice", "%s", f)
+		})
+	}
+}
+
+// So it does of token buckets.
+func TestOracleFindsWhatIsWrongWithBuckets(t *testing.T) {
+	for _, f := range []flaw{forgetsOnHeal, lastWriterWins, maximum, countsTwice, fullAlways, divided} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(flawSeeds) {
+				if wrong, _ := judgeImitation(t, seed, f, limiter.TokenBucket); len(wrong) > 0 {
 					t.Logf("seed %d: %s", seed, wrong[0])
 					return
 				}
