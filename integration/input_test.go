@@ -120,7 +120,7 @@ func TestBadPolicies(t *testing.T) {
 		"unknown pattern":      {middleware.Policy{Mux: known, Routes: []middleware.Route{middleware.On("POST /v1/tokem", rule("a"))}}, []string{"POST /v1/tokem"}},
 		"conflicting patterns": {middleware.Policy{Routes: []middleware.Route{middleware.On("/{x}/b", rule("a")), middleware.On("/a/{y}", rule("b"))}}, []string{"/{x}/b", "/a/{y}"}},
 		"negative cost":        {middleware.Policy{Default: []middleware.Rule{negative}}, []string{`"a"`, "-1"}},
-		"zero quota":           {middleware.Policy{Default: []middleware.Rule{{Name: "a", Limit: limiter.Per(0, time.Minute)}}}, []string{`"a"`, "0"}},
+		"negative quota":       {middleware.Policy{Default: []middleware.Rule{{Name: "a", Limit: limiter.Per(-1, time.Minute)}}}, []string{`"a"`, "-1"}},
 		"short window":         {middleware.Policy{Default: []middleware.Rule{{Name: "a", Limit: limiter.Per(1, time.Microsecond)}}}, []string{`"a"`, "1µs"}},
 	} {
 		_, err := middleware.New(limiter.NewLocal(limiter.Config{}), c.policy)
