@@ -112,11 +112,17 @@ func (t *near) take(id limiter.ID, l *limiter.Limit, cost int64, age time.Durati
 		t.leased.Add(1)
 		return d, true, want
 	}
-	if k.deniedTo > age && cost >= k.deniedCost && k.deniedIn == serial && k.lim == *l {
+	if k.deniedTo > age && k.deniesToo(cost) && k.deniedIn == serial && k.lim == *l {
 		t.denied.Add(1)
 		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, want
 	}
 	return d, false, want
+}
+
+// deniesToo says whether a denial that is remembered is also one of a cost, with the same
+// wait. A larger cost waits until the same window ends, but longer for a bucket to fill.
+func (k *nearKey) deniesToo(cost int64) bool {
+	return cost == k.deniedCost || cost > k.deniedCost && k.lim.Algorithm == limiter.FixedWindow
 }
 
 // demand is how many takes asked for how much.
