@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -21,16 +24,20 @@ type Config struct {
 	// that restarts may take its old name again, at the same address or another. At
 	// most 128 bytes. Empty means the host's name and a random number.
 	Name string
-	// Bind is the address to listen on, "ip:port", TCP and UDP. Empty means
-	// "127.0.0.1:0"; port 0 picks a free one.
+	// Bind is the address to listen on, TCP and UDP, as net.Listen takes it: "ip:port",
+	// "localhost:7946", or ":7946" for all addresses of this machine. Of a name the first
+	// address counts, an IPv4 one if it has any. Empty means "127.0.0.1:0"; port 0 picks a
+	// free one.
 	Bind string
 	// Advertise is the address at which the others reach this node, "ip:port". Empty
 	// means Bind's, or where that is unspecified (0.0.0.0), the address from which
 	// this machine reaches the network. Port 0 means the port that was bound.
 	Advertise string
-	// Join are addresses of other nodes, "host:port". Names are resolved anew each
-	// time, so a name with the addresses of all nodes is a good choice. The node's
-	// own address may be among them. Those that do not answer are tried for ever.
+	// Join are addresses of other nodes, "host:port", also "[fe80::1%eth0]:7946". Names
+	// are resolved anew each time, so a name with the addresses of all nodes is a good
+	// choice. The node's own address may be among them. Those that do not answer are
+	// tried for ever; other addresses of nodes that vanished for six hours. So a split
+	// that lasts longer heals if some node on one side has one of the other side here.
 	Join []string
 	// Secret proves that a node belongs to the cluster, and encrypts what the nodes
 	// tell each other. At least 16 bytes, better 32 random ones. A node without a
@@ -154,9 +161,10 @@ func (c Config) validate() error {
 	case c.FlushInterval < time.Millisecond || c.FlushInterval > time.Minute:
 		return bad("FlushInterval", c.FlushInterval, "is not within 1ms to 1m")
 	}
-	bind, err := netip.ParseAddrPort(c.Bind)
-	if err != nil {
-		return bad("Bind", strconv.Quote(c.Bind), `is not "ip:port"`)
+	if _, port, err := net.SplitHostPort(c.Bind); err != nil {
+		return bad("Bind", strconv.Quote(c.Bind), `is not "host:port" or ":port"`)
+	} else if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		return bad("Bind", strconv.Quote(c.Bind), "has no port within 0 to 65535")
 	}
 	if c.Advertise != "" {
 		a, err := netip.ParseAddrPort(c.Advertise)
@@ -165,12 +173,42 @@ func (c Config) validate() error {
 		}
 	}
 	for _, a := range c.Join {
-		if _, port, err := net.SplitHostPort(a); err != nil || port == "" || port == "0" {
+		host, port, err := net.SplitHostPort(a)
+		_, noIP := netip.ParseAddr(host)
+		number, noPort := net.LookupPort("tcp", port)
+		switch {
+		case err != nil:
 			return bad("Join", strconv.Quote(a), `is not "host:port"`)
+		case host == "" || noIP != nil && strings.ContainsAny(host, " \t\r\n/%@:?#"):
+			return bad("Join", strconv.Quote(a), "has no host")
+		case port == "" || noPort != nil || number == 0:
+			return bad("Join", strconv.Quote(a), "has no port within 1 to 65535")
 		}
 	}
-	if len(c.Secret) == 0 && !bind.Addr().Unmap().IsLoopback() {
-		return bad("Bind", strconv.Quote(c.Bind), "is not a loopback address: a node without a Secret would trust everybody who reaches it")
-	}
 	return nil
+}
+
+// resolveBind makes Bind an address to listen on: "ip:port", or ":port" for all. Without
+// a secret it must be a loopback address.
+func (c Config) resolveBind(ctx context.Context) (string, error) {
+	host, port, _ := net.SplitHostPort(c.Bind) // validated
+	number, _ := net.LookupPort("tcp", port)
+	port = strconv.Itoa(number)
+	var ip netip.Addr
+	if host != "" {
+		ips, err := lookup(ctx, host)
+		if err != nil || len(ips) == 0 {
+			return "", fmt.Errorf("cluster: %w: Bind %q does not resolve: %w", ErrConfig, c.Bind, err)
+		}
+		if ip = ips[0].Unmap(); !ip.Is4() {
+			if i := slices.IndexFunc(ips, func(a netip.Addr) bool { return a.Unmap().Is4() }); i >= 0 {
+				ip = ips[i].Unmap()
+			}
+		}
+		host = ip.String()
+	}
+	if len(c.Secret) == 0 && !ip.IsLoopback() {
+		return "", fmt.Errorf("cluster: %w: Bind %q is not a loopback address: a node without a Secret would trust everybody who reaches it", ErrConfig, c.Bind)
+	}
+	return net.JoinHostPort(host, port), nil
 }

@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"bytes"
-	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -47,7 +43,7 @@ func gossipConfig(n *Node) (*memberlist.Config, error) {
 	c.DeadNodeReclaimTime = time.Millisecond // a dead node's name may come back elsewhere
 	c.DelegateProtocolVersion, c.DelegateProtocolMin, c.DelegateProtocolMax = wireVersion, wireVersion, wireVersion
 	c.Delegate, c.Events, c.Conflict, c.Alive = gossip{n}, gossip{n}, gossip{n}, gossip{n}
-	c.Logger = log.New(&gossipLog{to: n.log}, "", 0)
+	c.Logger = log.New(&gossipLog{to: n.log, node: n.cfg.Name}, "", 0)
 	if len(n.cfg.Secret) > 0 {
 		key, err := hkdf.Key(sha256.New, n.cfg.Secret, nil, "weir gossip v1", 32)
 		if err != nil {
@@ -134,9 +130,11 @@ func (g gossip) NotifyAlive(m *memberlist.Node) error {
 
 // NotifyConflict says that two living nodes want one name. The first keeps it.
 func (g gossip) NotifyConflict(existing, other *memberlist.Node) {
-	if existing.Name != g.n.cfg.Name {
-		g.n.members.rival(other.Name, other.Address())
+	if existing.Name == g.n.cfg.Name {
+		g.n.contend(other.Address())
+		return
 	}
+	g.n.members.rival(other.Name, other.Address())
 	g.n.members.refuse("conflict "+other.Address(), func() {
 		g.n.log.Error("two nodes have one name; the second is ignored",
 			"name", existing.Name, "addr", existing.Address(), "second", other.Address())
@@ -178,36 +176,4 @@ func (g gossip) NotifyLeave(m *memberlist.Node) {
 		return
 	}
 	g.n.doubtNews(m.Name)
-}
-
-// gossipLog passes memberlist's log on: warnings and errors as warnings, but not a
-// flood of them, the rest for debugging.
-type gossipLog struct {
-	to *slog.Logger
-
-	mu    sync.Mutex
-	since time.Time
-	lines int
-}
-
-const (
-	gossipLogEvery = 10 * time.Second
-	gossipLogMost  = 5 // warnings in that time
-)
-
-func (g *gossipLog) Write(line []byte) (int, error) {
-	text := string(bytes.TrimSpace(line))
-	level := slog.LevelDebug
-	if bytes.Contains(line, []byte("[ERR]")) || bytes.Contains(line, []byte("[WARN]")) {
-		g.mu.Lock()
-		if now := time.Now(); now.Sub(g.since) > gossipLogEvery {
-			g.since, g.lines = now, 0
-		}
-		if g.lines++; g.lines <= gossipLogMost {
-			level = slog.LevelWarn
-		}
-		g.mu.Unlock()
-	}
-	g.to.Log(context.Background(), level, "gossip", "line", text)
-	return len(line), nil
 }

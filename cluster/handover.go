@@ -54,6 +54,9 @@ const (
 func (n *Node) transfer(old, v *view) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if v.aside {
+		n.stepAsideLocked(v)
+	}
 	for part := range limiter.Partitions {
 		held := n.ledger.Held().Has(part)
 		w := n.pending[part]
@@ -241,7 +244,7 @@ func (n *Node) completed(c *completeCall, from *session) error {
 		return errClocks // it was, when the slots were let in
 	case c.number <= p.completed[c.part]:
 		return nil // it was here, and its answer got lost: the partition may be another's by now
-	case n.empty:
+	case n.empty || v.aside:
 		return errStopped // it stays with who tried, who will soon see that this node is gone
 	}
 	if p.completed == nil {

@@ -17,6 +17,7 @@ type member struct {
 	live       bool
 	said       uint32        // how often gossip said that this process lives: see news.go
 	denied     bool          // gossip's last word is that it does not
+	answered   bool          // it has answered at its address itself
 	leaving    bool          // it said goodbye: it hands over what it has, or is gone
 	guest      bool          // it came while others were missing: see roster.go
 	lostAt     time.Duration // this node's age when it was seen no more
@@ -36,6 +37,7 @@ func (x *member) agreed() bool { return x.live && x.said > 0 && !x.denied }
 // looked for at the addresses it had.
 type members struct {
 	self     string // this node's name
+	addr     string // and its address
 	origin   limiter.Origin
 	forget   time.Duration // Config.ForgetAfter
 	expected int           // Config.ExpectedNodes
@@ -87,6 +89,7 @@ func (m *members) admitLocked(x member, age time.Duration) {
 		}
 	case old.origin == x.origin:
 		x.said += old.said
+		x.answered = old.answered && old.addr == x.addr
 		x.leaving = x.leaving || old.leaving // gossip may be behind, and nobody who leaves stays after all
 		if x.guest, x.backAt = old.guest, old.backAt; !old.live {
 			x.backAt = age
@@ -136,21 +139,30 @@ func (m *members) rival(name, addr string) {
 	m.rivals[name] = addr
 }
 
-// missing is the addresses at which members may be that are not seen.
-func (m *members) missing() (addrs []string) {
+// addresses are those of the living, and those at which members may be that are not seen,
+// the last to vanish first. None is older than lostFor.
+func (m *members) addresses(age time.Duration) (live, missing []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var lost []*member
 	for _, x := range m.byName {
-		if !x.live && !x.leaving {
-			addrs = append(addrs, x.addr)
+		switch {
+		case x.live:
+			live = append(live, x.addr)
+		case !x.leaving && age-x.lostAt < lostFor:
+			lost = append(lost, x)
 		}
 	}
 	for name, addr := range m.rivals {
 		if x := m.byName[name]; x == nil || !x.live {
-			addrs = append(addrs, addr)
+			missing = append(missing, addr)
 		}
 	}
-	return addrs
+	slices.SortFunc(lost, func(a, b *member) int { return cmp.Compare(b.lostAt, a.lostAt) })
+	for _, x := range lost {
+		missing = append(missing, x.addr)
+	}
+	return live, missing
 }
 
 // restarted notes a new process of a living node at its address, heard from before gossip
@@ -173,11 +185,43 @@ func (m *members) answered(name, addr string, origin limiter.Origin, age time.Du
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.byName[name]
-	if old == nil || old.origin == origin || old.live && old.addr != addr {
+	switch {
+	case old == nil || old.live && old.addr != addr:
 		return false
+	case old.origin == origin && old.live:
+		if old.answered {
+			return false
+		}
+		x := *old
+		x.answered = true
+		m.putLocked(x)
+		return m.replacedLocked()
+	case old.origin == origin:
+		return false // gossip will say so
 	}
-	m.admitLocked(member{name: name, addr: addr, origin: origin, live: true}, age)
+	m.admitLocked(member{name: name, addr: addr, origin: origin, live: true, answered: true}, age)
+	m.replacedLocked()
 	return true
+}
+
+// replacedLocked has those leave that vanished and at whose address another node answers:
+// a process that was started anew under another name, say. What was there is gone for
+// certain. It says whether there were any.
+func (m *members) replacedLocked() (news bool) {
+	by := map[string]bool{m.addr: true}
+	for _, x := range m.byName {
+		if x.live && x.answered {
+			by[x.addr] = true
+		}
+	}
+	for _, x := range m.byName {
+		if !x.live && !x.leaving && x.addr != "" && by[x.addr] {
+			y := *x
+			y.leaving, news = true, true
+			m.putLocked(y)
+		}
+	}
+	return news
 }
 
 // doubt notes that gossip says otherwise of a node than what is known of it. It returns
@@ -228,6 +272,13 @@ func (m *members) left(name string, origin limiter.Origin) bool {
 	gone.leaving = true
 	m.byName[name] = &gone
 	return true
+}
+
+// at notes this node's own address.
+func (m *members) at(addr string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.addr = addr
 }
 
 // get is a member by its name, or nil. It must not be changed.
@@ -284,8 +335,10 @@ func (m *members) lose(gone *member, age time.Duration) bool {
 	delete(m.caught, name)
 	lost := *old
 	lost.live, lost.lostAt = false, age
+	lost.answered = false
 	m.byName[name] = &lost
-	if !lost.leaving {
+	m.replacedLocked()
+	if !m.byName[name].leaving {
 		m.lastLoss = age
 	}
 	m.forgetLocked(age)
@@ -298,7 +351,7 @@ func (m *members) forgetLocked(age time.Duration) {
 	for _, x := range m.byName {
 		switch {
 		case x.live:
-		case x.leaving && age-x.lostAt >= m.forget:
+		case x.leaving && age-x.lostAt >= m.forget, age-x.lostAt >= max(lostFor, m.forget):
 			delete(m.byName, x.name)
 		default:
 			gone = append(gone, x)

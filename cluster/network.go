@@ -9,7 +9,8 @@ import (
 
 // Network is where a node listens and dials: the machine's own, or a simulated one.
 type Network interface {
-	// Listen opens one port for streams and packets; port 0 picks one for both.
+	// Listen opens one port for streams and packets, at "ip:port", or ":port" for all
+	// addresses; port 0 picks one for both.
 	Listen(ctx context.Context, addr string) (net.Listener, net.PacketConn, error)
 	// Dial opens a stream.
 	Dial(ctx context.Context, addr string) (net.Conn, error)
@@ -24,7 +25,7 @@ const (
 )
 
 func (systemNetwork) Listen(ctx context.Context, addr string) (net.Listener, net.PacketConn, error) {
-	bind, err := netip.ParseAddrPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,11 +43,11 @@ func (systemNetwork) Listen(ctx context.Context, addr string) (net.Listener, net
 			return ln, pc, nil
 		}
 		ln.Close()
-		if err = err2; bind.Port() != 0 {
+		if err = err2; port != "0" {
 			return nil, nil, err
 		}
 	}
-	return nil, nil, fmt.Errorf("cluster: no port of %s is free for both TCP and UDP", bind.Addr())
+	return nil, nil, fmt.Errorf("cluster: no port of %s is free for both TCP and UDP", host)
 }
 
 func (systemNetwork) Dial(ctx context.Context, addr string) (net.Conn, error) {
@@ -56,9 +57,9 @@ func (systemNetwork) Dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // advertised is the address that the others are told.
 func advertised(c Config, bound netip.AddrPort) (netip.AddrPort, error) {
-	a := netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())
+	a := netip.AddrPortFrom(bound.Addr().Unmap().WithZone(""), bound.Port())
 	if c.Advertise != "" {
-		a = netip.MustParseAddrPort(c.Advertise) // validated
+		a = netip.MustParseAddrPort(withoutZone(c.Advertise)) // validated
 	} else if a.Addr().IsUnspecified() {
 		ip, err := outbound()
 		if err != nil {

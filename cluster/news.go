@@ -38,12 +38,20 @@ func (n *Node) heardOf(h hello) {
 
 // answeredBy notes who has answered at an address, just now.
 func (n *Node) answeredBy(h hello, addr string) {
+	if h.taken != "" {
+		n.contend(h.taken)
+	}
 	if h.name == n.cfg.Name {
+		if h.origin != n.origin {
+			n.contend(addr)
+		}
 		return
 	}
 	if h.addr == addr && n.members.answered(h.name, addr, h.origin, n.clock.age()) {
 		n.kick(n.changed)
-		n.doubtNews(h.name)
+		if m := n.members.get(h.name); m != nil && !m.agreed() {
+			n.doubtNews(h.name)
+		}
 	}
 	if !n.members.knows(h.name, h.origin) {
 		n.meetAt(h.addr)

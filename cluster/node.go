@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -38,11 +39,13 @@ type Node struct {
 	holds  limiter.Holds
 	calls  sync.Pool // of *takeCall
 
-	port    *port
-	server  *transport.Server
-	list    *memberlist.Memberlist
-	members members
-	view    atomic.Pointer[view]
+	port     *port
+	server   *transport.Server
+	list     *memberlist.Memberlist
+	members  members
+	attempts attempts
+	contest  contest
+	view     atomic.Pointer[view]
 
 	// informed is the last table by which all others have sent what is due to this node.
 	informed atomic.Pointer[ring.Table]
@@ -78,7 +81,7 @@ type Node struct {
 	unacked    map[int]*ceded
 	cessions   uint64          // how many partitions this node has handed over
 	empty      bool            // this node has left and handed everything over: it takes nothing more
-	unjoined   map[string]bool // addresses whose failure to join is logged
+	unresolved map[string]bool // seeds whose failure to resolve is logged
 
 	forwarded, failovers, degraded, shipped atomic.Int64
 	undone                                  atomic.Int64
@@ -114,7 +117,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), listGate: make(chan struct{}, 1), started: make(chan struct{}),
-		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unjoined: map[string]bool{}}
+		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unresolved: map[string]bool{}}
 	n.near, n.leases.out, n.tallies.by = newNear(), map[limiter.ID]*leased{}, map[limiter.Origin]*tally{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
@@ -154,14 +157,23 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.server, err = transport.NewServer(n.transportConfig(), server{n}); err != nil {
 		return err
 	}
-	if n.port, err = openPort(ctx, n.cfg.Network, n.cfg.Bind, n.server.ServeConn); err != nil {
+	bind, err := n.cfg.resolveBind(ctx)
+	if err != nil {
 		return err
 	}
+	if n.port, err = openPort(ctx, n.cfg.Network, bind, n.server.ServeConn); err != nil {
+		return err
+	}
+	n.port.zone = n.cfg.zone()
 	if n.addr, err = advertised(n.cfg, n.port.addr()); err != nil {
 		return err
 	}
+	n.members.at(n.addr.String())
 	n.followSeeds(ctx) // windows tile cluster time: know it before deciding anything
 	n.timed.Store(true)
+	if err := n.nameTaken(ctx); err != nil {
+		return err
+	}
 	gc, err := gossipConfig(n)
 	if err != nil {
 		return err
@@ -171,6 +183,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.port.listen()
 	n.joinSeeds(ctx)
+	if err := n.nameTaken(ctx); err != nil {
+		return err
+	}
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
 	n.members.start()
@@ -183,7 +198,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 
 func (n *Node) transportConfig() transport.Config {
 	// As many nodes as there can be, each with its old connection beside the new one.
-	c := transport.Config{Label: n.cfg.Label, Dial: n.cfg.Network.Dial, Logger: n.log, MaxConns: 2 * ring.Partitions}
+	dial := func(ctx context.Context, addr string) (net.Conn, error) {
+		return n.cfg.Network.Dial(ctx, inZone(addr, n.cfg.zone()))
+	}
+	c := transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, MaxConns: 2 * ring.Partitions}
 	if len(n.cfg.Secret) > 0 {
 		key, err := hkdf.Key(sha256.New, n.cfg.Secret, nil, "weir calls v1", 32)
 		if err != nil {

@@ -73,6 +73,7 @@ func (n *Node) dialFor(p *peer, name, addr string) *transport.Peer {
 		if err != nil {
 			return err
 		}
+		n.answeredBy(h, addr)
 		if name != "" && h.name != name {
 			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.name, name)
 		}
@@ -81,7 +82,6 @@ func (n *Node) dialFor(p *peer, name, addr string) *transport.Peer {
 		} else {
 			n.far.CompareAndSwap(0, int64(took)) // a seed: the others may be as far
 		}
-		n.answeredBy(h, addr)
 		return nil
 	})
 	if err != nil {
@@ -166,16 +166,21 @@ type hello struct {
 	name, addr string
 	origin     limiter.Origin
 	scheme     string
+	taken      string // in an answer: the address of another living node that has the asker's name
 }
 
-const helloFields = 4
+const (
+	helloFields    = 5
+	helloFieldsMin = 4 // of earlier versions
+)
 
 func (h hello) encode() []byte {
 	b := transport.AppendArrayLen(nil, helloFields)
 	b = transport.AppendString(b, h.scheme)
 	b = transport.AppendString(b, h.name)
 	b = transport.AppendString(b, h.addr)
-	return transport.AppendUint(b, uint64(h.origin))
+	b = transport.AppendUint(b, uint64(h.origin))
+	return transport.AppendString(b, h.taken)
 }
 
 func readHello(b []byte) (h hello, err error) {
@@ -185,7 +190,11 @@ func readHello(b []byte) (h hello, err error) {
 	r := transport.NewReader(b)
 	n := r.ArrayLen(16)
 	h.scheme, h.name, h.addr, h.origin = r.String(), r.String(), r.String(), limiter.Origin(r.Uint())
-	return h, finish(&r, n, helloFields)
+	known := helloFieldsMin
+	if n >= helloFields {
+		h.taken, known = r.String(), helloFields
+	}
+	return h, finish(&r, n, known)
 }
 
 func (n *Node) hello() hello {

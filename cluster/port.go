@@ -18,6 +18,7 @@ import (
 // else is closed. Packets are gossip. To memberlist, a port is its transport.
 type port struct {
 	network Network
+	zone    string // of link-local addresses; set before anything is sent
 	ln      net.Listener
 	pc      net.PacketConn
 	calls   func(net.Conn) // takes a stream over; must not block for long
@@ -181,7 +182,7 @@ func (p *port) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
 
 // WriteTo sends a gossip packet.
 func (p *port) WriteTo(b []byte, addr string) (time.Time, error) {
-	to, err := netip.ParseAddrPort(addr)
+	to, err := netip.ParseAddrPort(inZone(addr, p.zone))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -198,7 +199,7 @@ func (p *port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error)
 func (p *port) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return p.network.Dial(ctx, addr)
+	return p.network.Dial(ctx, inZone(addr, p.zone))
 }
 
 // DialAddressTimeout opens a gossip stream.

@@ -1,25 +1,28 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"maps"
-	"math/rand/v2"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/weir-go/weir/transport"
 )
 
-// How a split heals: gossip forgets the dead and never looks for them again, so each
-// node tries for ever to join whoever it knows of and does not see: the configured
-// seeds, resolved anew each time, and the last addresses of nodes that vanished. It
-// does so also while it sees some nodes: each side of a split may have several.
+// How a split heals: gossip forgets the dead and never looks for them again, so each node
+// tries to join whoever it knows of and does not see: the configured seeds, for ever, and
+// for some hours the last addresses of nodes that vanished. It does so also while it sees
+// some nodes: each side of a split may have several. One that is found brings all others.
+// Each address is tried on its own, see attempts.go: however many dead ones there are, no
+// living one waits for them.
 
 const (
-	rejoinEvery = 3 * time.Second // and up to as much again by chance
-	aloneEvery  = 500 * time.Millisecond
-	joinAtOnce  = 8 // joins at a time
+	joinTimeout = 2 * time.Second
 	dnsTimeout  = 2 * time.Second
 	meetAfter   = 100 * time.Millisecond
 	meetQueue   = 16
@@ -27,64 +30,60 @@ const (
 
 // rejoin is the goroutine that never gives up.
 func (n *Node) rejoin() {
-	next := time.NewTimer(n.rejoinIn())
+	next := time.NewTimer(n.lookIn())
 	defer next.Stop()
 	for {
 		select {
 		case <-next.C:
 			if !n.leaving.Load() {
-				n.joinMissing(n.ctx, func() {})
+				n.joinSome(func(string, error) {})
 			}
-			next.Reset(n.rejoinIn())
+			next.Reset(n.lookIn())
 		case addr := <-n.meet:
-			n.exchange(addr)
+			n.spawn(func() { n.exchange(addr) })
 		case <-n.ctx.Done():
 			return
 		}
 	}
 }
 
-func (n *Node) rejoinIn() time.Duration {
-	every := rejoinEvery
-	if len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0 {
-		every = aloneEvery
-	}
-	return every + rand.N(every)
-}
-
-// exchange compares the members with nodes that see others than we do, a moment
-// after the first of them was heard: most differences end by themselves.
-func (n *Node) exchange(first string) {
-	select {
-	case <-time.After(meetAfter):
-	case <-n.ctx.Done():
+// exchange compares the members with a node that sees others than we do, a moment after
+// it was heard: most differences end by themselves.
+func (n *Node) exchange(addr string) {
+	// What a peer calls its address is for the peer to get right. If this fails, the
+	// difference will be seen again.
+	if _, err := netip.ParseAddrPort(addr); err != nil || !n.attempts.begin("meet "+addr, n.clock.age()) {
 		return
 	}
-	addrs := map[string]bool{first: true}
-	for len(n.meet) > 0 {
-		addrs[<-n.meet] = true
-	}
-	for addr := range addrs {
-		// What a peer calls its address is for the peer to get right. If this fails,
-		// the difference will be seen again.
-		if _, err := netip.ParseAddrPort(addr); err == nil && !n.leaving.Load() {
+	select {
+	case <-time.After(meetAfter):
+		if !n.leaving.Load() {
 			n.list.Join([]string{addr})
 		}
+	case <-n.ctx.Done():
 	}
+	n.attempts.end("meet "+addr, n.clock.age(), nil, pauses{})
 }
 
 // joinSeeds joins at the start: until all addresses have answered, or, once one has, for a
 // moment more. A dead one among them would hold up a node that the others take for a
 // member already.
 func (n *Node) joinSeeds(ctx context.Context) {
-	first, all := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	var failed []string
+	var why error
+	first := make(chan struct{})
 	joined := sync.OnceFunc(func() { close(first) })
-	if !n.spawn(func() {
-		defer close(all)
-		n.joinMissing(n.ctx, joined)
-	}) {
-		return
-	}
+	all := n.joinSome(func(addr string, err error) {
+		if err == nil {
+			joined()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failed = append(failed, addr)
+		why = cmp.Or(why, err)
+	})
 	select {
 	case <-first:
 	case <-all:
@@ -95,108 +94,145 @@ func (n *Node) joinSeeds(ctx context.Context) {
 	case <-all:
 	case <-ctx.Done():
 	}
+	mu.Lock()
+	defer mu.Unlock()
+	select {
+	case <-first:
+		return
+	default:
+	}
+	if slices.Sort(failed); len(failed) > 0 && n.ctx.Err() == nil {
+		n.log.Warn("cannot join yet; trying again for ever", "node", n.cfg.Name, "addrs", failed, "error", why)
+	}
 }
 
-// joinMissing tries to join every address that should be a member and is not. It calls
-// joined for each that worked.
-func (n *Node) joinMissing(ctx context.Context, joined func()) {
-	live := map[string]bool{n.addr.String(): true, n.port.addr().String(): true}
-	for _, m := range n.members.list() {
-		if m.live {
-			live[m.addr] = true
-		}
-	}
-	targets := append(n.seeds(ctx), n.members.missing()...)
-	slices.Sort(targets)
-	targets = slices.DeleteFunc(slices.Compact(targets), func(a string) bool { return live[a] })
-	n.mu.Lock()
-	maps.DeleteFunc(n.unjoined, func(a string, _ bool) bool {
-		return !slices.Contains(targets, a) && !slices.Contains(n.cfg.Join, a)
-	})
-	n.mu.Unlock()
-
-	token := make(chan struct{}, joinAtOnce)
+// joinSome begins to try every address that should be a member, is not, and is due to be
+// tried: the seeds, and those where members were. It calls tried with each outcome, and
+// closes the channel that it returns after the last.
+func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 	var wg sync.WaitGroup
-	for _, addr := range targets {
-		select {
-		case token <- struct{}{}:
-		case <-ctx.Done():
-			wg.Wait()
+	live, missing := n.members.addresses(n.clock.age())
+	live = append(live, n.addr.String(), n.port.addr().String())
+	alone := len(n.view.Load().all) == 0
+	try := func(addr string, p pauses) {
+		if slices.Contains(live, withoutZone(addr)) || !n.attempts.begin(addr, n.clock.age()) {
 			return
 		}
-		wg.Go(func() {
-			defer func() { <-token }()
-			_, err := n.list.Join([]string{addr})
-			if n.reportJoin(addr, err); err == nil {
-				joined()
+		wg.Add(1)
+		if !n.spawn(func() {
+			defer wg.Done()
+			err := n.join(addr)
+			n.attempts.end(addr, n.clock.age(), err, p)
+			tried(addr, err)
+		}) {
+			wg.Done()
+		}
+	}
+	for _, seed := range n.cfg.Join {
+		p := seedPauses(alone)
+		if !n.attempts.begin("seed "+seed, n.clock.age()) {
+			continue
+		}
+		wg.Add(1)
+		if !n.spawn(func() {
+			defer wg.Done()
+			addrs, err := n.resolve(n.ctx, seed)
+			n.attempts.end("seed "+seed, n.clock.age(), nil, pauses{p.first, p.first})
+			if err != nil {
+				tried(seed, err)
 			}
+			for _, addr := range addrs {
+				try(addr, p)
+			}
+		}) {
+			wg.Done()
+		}
+	}
+	for _, addr := range missing {
+		if n.attempts.crowded() {
+			break // the rest when these have ended: who vanished last comes first
+		}
+		try(addr, lostPauses)
+	}
+	all := make(chan struct{})
+	if !n.spawn(func() { wg.Wait(); close(all) }) {
+		close(all)
+	}
+	return all
+}
+
+// join asks who is at an address, and exchanges members with it. The question makes for
+// good reasons where it is refused, and proves who is there.
+func (n *Node) join(addr string) error {
+	h, _, err := n.knock(n.ctx, addr)
+	if err != nil || h.origin == n.origin {
+		return err
+	}
+	_, err = n.list.Join([]string{withoutZone(addr)})
+	return err
+}
+
+// knock asks who is at an address, and for how long that process has lived.
+func (n *Node) knock(ctx context.Context, addr string) (h hello, lived time.Duration, err error) {
+	cfg := n.transportConfig()
+	cfg.Logger = nil // the caller tells, if anybody
+	p, err := transport.NewPeer(cfg, addr, n.hello().encode, func(reply []byte, _ time.Duration) (err error) {
+		h, err = readHello(reply)
+		return err
+	})
+	if err != nil {
+		return h, 0, err
+	}
+	defer p.Close()
+	var c timeCall
+	if err := p.Call(ctx, time.Now().Add(joinTimeout), kindTime, &c); err != nil {
+		n.reportRefusal(addr, p.Err())
+		return h, 0, err
+	}
+	n.answeredBy(h, addr)
+	return h, c.age, nil
+}
+
+// reportRefusal tells, once, why an address that answers does not let this node in.
+func (n *Node) reportRefusal(addr string, err error) {
+	if why := refusal(err); why != "" {
+		n.members.refuse("at "+addr+why, func() {
+			n.log.Error("cannot join: refused", "node", n.cfg.Name, "addr", addr, "why", why)
 		})
 	}
-	wg.Wait()
-}
-
-// reportJoin logs the first failure of an address, and its end.
-func (n *Node) reportJoin(addr string, err error) {
-	switch n.joinNews(addr, err) {
-	case failedNow:
-		n.log.Warn("cannot join yet; trying again for ever", "node", n.cfg.Name, "addr", addr, "error", err)
-	case endedNow:
-		n.log.Info("joined", "node", n.cfg.Name, "addr", addr)
-	}
-}
-
-// reportLookup does the same for a name.
-func (n *Node) reportLookup(seed string, err error) {
-	switch n.joinNews(seed, err) {
-	case failedNow:
-		n.log.Warn("cannot resolve a seed; trying again for ever", "node", n.cfg.Name, "seed", seed, "error", err)
-	case endedNow:
-		n.log.Info("resolved a seed", "node", n.cfg.Name, "seed", seed)
-	}
-}
-
-type news uint8
-
-const (
-	nothingNew news = iota
-	failedNow
-	endedNow
-)
-
-// joinNews remembers how an attempt went, and says what is new about it.
-func (n *Node) joinNews(what string, err error) news {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	was := n.unjoined[what]
-	switch {
-	case err == nil && was:
-		delete(n.unjoined, what)
-		return endedNow
-	case err != nil && !was && n.ctx.Err() == nil:
-		n.unjoined[what] = true
-		return failedNow
-	}
-	return nothingNew
 }
 
 // seeds are the addresses behind Config.Join, without this node's own.
 func (n *Node) seeds(ctx context.Context) (addrs []string) {
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
 	for _, s := range n.cfg.Join {
-		host, port, _ := net.SplitHostPort(s) // validated
-		ips, err := lookup(ctx, host)
-		if _, isIP := netip.ParseAddr(host); isIP != nil {
-			n.reportLookup(s, err)
-		}
-		for _, ip := range ips {
-			a := net.JoinHostPort(ip.Unmap().String(), port)
-			if a != n.addr.String() && a != n.port.addr().String() {
-				addrs = append(addrs, a)
-			}
-		}
+		some, _ := n.resolve(ctx, s)
+		addrs = append(addrs, some...)
 	}
 	return addrs
+}
+
+// resolve are the addresses behind one seed, without this node's own.
+func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	host, port, _ := net.SplitHostPort(seed) // validated
+	ips, err := lookup(ctx, host)
+	if _, isIP := netip.ParseAddr(host); isIP != nil {
+		n.reportLookup(seed, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("resolving %s: %w", seed, err)
+	}
+	if number, err := net.LookupPort("tcp", port); err == nil {
+		port = strconv.Itoa(number)
+	}
+	for _, ip := range ips {
+		a := net.JoinHostPort(ip.Unmap().String(), port)
+		if bare := withoutZone(a); bare != n.addr.String() && bare != withoutZone(n.port.addr().String()) {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs, nil
 }
 
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -204,4 +240,18 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 		return []netip.Addr{ip}, nil
 	}
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// reportLookup logs the first failure of a name, and its end.
+func (n *Node) reportLookup(seed string, err error) {
+	n.mu.Lock()
+	was := n.unresolved[seed]
+	n.unresolved[seed] = err != nil
+	n.mu.Unlock()
+	switch {
+	case err != nil && !was && n.ctx.Err() == nil:
+		n.log.Warn("cannot resolve a seed; trying again for ever", "node", n.cfg.Name, "seed", seed, "error", err)
+	case err == nil && was:
+		n.log.Info("resolved a seed", "node", n.cfg.Name, "seed", seed)
+	}
 }

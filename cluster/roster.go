@@ -133,6 +133,7 @@ func (m *members) learn(r []entry, age time.Duration) (news bool) {
 			m.putLocked(x)
 		}
 	}
+	news = m.replacedLocked() || news
 	if strangers && !met { // it misses nodes that this one never saw, and has never seen this one
 		m.guest = true
 	}

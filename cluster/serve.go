@@ -45,7 +45,9 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
-	return &session{hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.origin, s.n.clock.age())}, s.n.hello().encode(), nil
+	answer := s.n.hello()
+	answer.taken = s.n.nameOf(h)
+	return &session{hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.origin, s.n.clock.age())}, answer.encode(), nil
 }
 
 // stranger says whether a living node at another address has the peer's name. Until

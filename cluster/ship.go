@@ -169,6 +169,9 @@ func (r *shipRound) lost(c *shipCall) {
 // tellCaughtUp says to each peer, once per table, that it has been sent everything and
 // handed all that it owns, and asks those to say so that have not.
 func (n *Node) tellCaughtUp(v *view) {
+	if v.aside {
+		return
+	}
 	f, age := v.table.Fingerprint(), int64(n.clock.age())
 	var owing map[*peer]bool
 	for _, p := range v.all {

@@ -13,6 +13,7 @@ import (
 type view struct {
 	table       *ring.Table
 	self        int              // this node's index in the table, -1 while it leaves
+	aside       bool             // another node has this one's name: see contest.go
 	peers       []*peer          // by index in the table; nil at self
 	byName      map[string]*peer // those and the leaving ones
 	all         []*peer          // the values of byName, in the order of names
@@ -85,11 +86,14 @@ func (n *Node) rebuild() {
 			restarted = append(restarted, m.name)
 		}
 	}
+	first := old
 	if len(restarted) > 0 {
 		n.moveTo(n.makeView(old, list, restarted))
 		old = n.view.Load()
 	}
-	n.moveTo(n.makeView(old, list, nil))
+	v := n.makeView(old, list, nil)
+	n.moveTo(v)
+	n.reportMembers(first, v, restarted)
 }
 
 // makeView builds the view of some members, without those in except. If the ring
@@ -100,6 +104,9 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		without[name] = true
 	}
 	v := &view{self: -1, byName: map[string]*peer{}, seen: 1}
+	if rival := n.contest.rival.Load(); rival != nil {
+		list, v.aside, v.seen = append(list, rival), true, 0
+	}
 	var names []string
 	vanished := 0
 	for _, m := range list {
@@ -116,7 +123,7 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 		}
 	}
 	v.lossAt = n.members.lossAt()
-	if !n.leaving.Load() || len(names) == 0 {
+	if !v.aside && !n.leaving.Load() || len(names) == 0 {
 		names = append(names, n.cfg.Name)
 	}
 	table := old.table
@@ -127,7 +134,9 @@ func (n *Node) makeView(old *view, list []*member, except []string) *view {
 			table = old.table
 		}
 	}
-	v.table, v.self = table, table.Index(n.cfg.Name)
+	if v.table = table; !v.aside {
+		v.self = table.Index(n.cfg.Name)
+	}
 	n.count(v, list, vanished)
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {
@@ -205,9 +214,6 @@ func (n *Node) moveTo(v *view) {
 			return a != limiter.TokenBucket && slices.Contains(gone, from)
 		})
 	}
-	if v.table != old.table {
-		n.log.Info("members", "node", n.cfg.Name, "live", v.seen, "known", v.known, "names", v.table.Members())
-	}
 }
 
 // holdersIn are the ranks of a partition that are other processes in v, and which rank each
@@ -215,7 +221,7 @@ func (n *Node) moveTo(v *view) {
 func (n *Node) holdersIn(old, v *view, part int) (_ int, ranks uint8, was [limiter.Ranks]int) {
 	for rank := range was {
 		was[rank] = -1
-		if rank > n.cfg.Replicas {
+		if rank > n.cfg.Replicas || v.aside { // nobody takes slots from a stranger
 			continue
 		}
 		p, _ := v.holderPeer(part, rank)
