@@ -202,20 +202,3 @@ func TestSlotsOfOtherWindows(t *testing.T) {
 		}
 	}
 }
-
-// Names of processes are bounded, as everything: beyond, copies are refused and
-// counted, and what is known goes on.
-func TestOriginsAreBounded(t *testing.T) {
-	g, id := NewLedger(1, 10), idIn(5, 0)
-	from := func(o Origin, version uint64) bool {
-		return g.Merge(Slot{ID: id, Origin: o, At: t5, Cur: 1, Version: version, Expires: uint32(t5 / 1e9)}, t0, 0)
-	}
-	for o := range Origin(originsMax) {
-		require.True(t, from(2+o, 1))
-	}
-	dropped := g.Stats().CopiesDropped
-	require.False(t, from(1<<40, 1))
-	require.Equal(t, dropped+1, g.Stats().CopiesDropped)
-	require.True(t, from(originsMax, 2), "one that is known")
-	checkBooks(t, g)
-}

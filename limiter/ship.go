@@ -1,10 +1,5 @@
 package limiter
 
-import (
-	"math"
-	"sync"
-)
-
 // What makes a ledger one of many: which partitions this process decides for, and the
 // join of what other processes send. Masks have one bit per rank of holder.
 
@@ -33,17 +28,21 @@ func (l *Ledger) Merge(s Slot, now int64, mask uint8) bool {
 	if int64(s.Expires)*1e9 <= now || s.At < 0 || s.At > int64(s.Expires)*1e9 {
 		return false
 	}
+	turn := l.origins.turn.Load()
 	o, ok := l.origins.intern(s.Origin, l)
-	if !ok {
-		l.dropped.Add(1)
-		return false
-	}
 	for i := range s.Knows[:min(len(s.Knows), KnownMost)] {
 		l.origins.intern(s.Knows[i].Origin, l) // where there is no room, it knows less
 	}
 	p := &l.parts[s.ID.Partition()]
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ok && l.origins.turn.Load() != turn { // its index may just have become another's
+		o, ok = l.origins.lookup(s.Origin)
+	}
+	if !ok {
+		l.dropped.Add(1)
+		return false
+	}
 	e := p.entryOf(ref{s.ID, o})
 	if e != nil && (o == 0 || e.version >= s.Version) {
 		return false
@@ -84,48 +83,4 @@ func (s Slot) Move(d int64) Slot {
 		s.Paced = max(1, s.Paced+d)
 	}
 	return s
-}
-
-// originTable gives the processes of the stored slots short names.
-type originTable struct {
-	mu    sync.RWMutex
-	index map[Origin]uint16
-	names []Origin
-}
-
-const originsMax = math.MaxUint16
-
-func (t *originTable) init(self Origin) {
-	t.index, t.names = map[Origin]uint16{self: 0}, []Origin{self}
-}
-
-func (t *originTable) lookup(o Origin) (uint16, bool) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	i, ok := t.index[o]
-	return i, ok
-}
-
-func (t *originTable) name(i uint16) Origin {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.names[i]
-}
-
-// intern gives an origin its index, a new one if needed. No partition is locked.
-func (t *originTable) intern(o Origin, l *Ledger) (uint16, bool) {
-	if i, ok := t.lookup(o); ok {
-		return i, true
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if i, ok := t.index[o]; ok {
-		return i, true
-	}
-	if len(t.names) > originsMax {
-		return 0, false // 65,535 restarts within the life of this process
-	}
-	t.index[o] = uint16(len(t.names))
-	t.names = append(t.names, o)
-	return t.index[o], true
 }
