@@ -20,9 +20,10 @@ import (
 // Config is the configuration of a [Node]. The zero value is good for a node that
 // is alone, on an ephemeral loopback port.
 type Config struct {
-	// Name is the node's name, unique among the living nodes of the cluster; a node
-	// that restarts may take its old name again, at the same address or another. At
-	// most 128 bytes. Empty means the host's name and a random number.
+	// Name is the node's name, unique among the living nodes of the cluster: see
+	// ErrNameTaken. A node that restarts may take its old name again, at the same address
+	// or another, or another name at the same address: both prove that the old process is
+	// gone. At most 128 bytes. Empty means the host's name and a random number.
 	Name string
 	// Bind is the address to listen on, TCP and UDP, as net.Listen takes it: "ip:port",
 	// "localhost:7946", or ":7946" for all addresses of this machine. Of a name the first

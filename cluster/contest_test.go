@@ -70,6 +70,7 @@ func TestTwoOfOneName(t *testing.T) {
 		nw.Partition([]string{"second"}) // nobody can know
 		time.Sleep(2 * time.Second)
 		second := start(2, "x", "127.1.0.2:7946")
+		time.Sleep(10 * time.Millisecond)
 		require.Contains(t, log[1].String(), "cannot join yet")
 		nw.Heal()
 		time.Sleep(8 * time.Second)

@@ -19,7 +19,8 @@
 //
 // # Where to look
 //
-//	who is there, and who is missing? gossip.go, members.go, roster.go, view.go
+//	who is there, and who is missing? gossip.go, members.go, news.go, roster.go, view.go
+//	what if two have one name?        contest.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
 //	how long does it wait for whom?   wait.go; peer.go for who does not answer
 //	who counts a request, and once?   once.go; late.go for answers that come too late
@@ -27,16 +28,16 @@
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)
 //	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
-//	how does a split heal?            rejoin.go, then handover.go and ship.go
-//	what may a side of a split admit? view.go (share, count), round.go (forcedShare)
+//	how does a split heal?            rejoin.go and attempts.go, then handover.go and ship.go
+//	what may a side of a split admit? view.go (share, count), orphan.go, round.go (forcedShare)
 //	what time is it?                  clock.go, look.go, sync.go
 //	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), gossip.go (meta), roster.go
 //	what may a peer ask?              serve.go
-//	one port for all of it            port.go, network.go
+//	one port for all of it            port.go, network.go, zone.go
 //	when does a node start and end?   node.go, leave.go
 //	what does it do by itself?        loop.go
 //	was the process stopped?          watch.go
-//	what does the operator hear?      log.go
+//	what does the operator hear?      report.go, and log.go for how
 //
 // # One holder
 //
@@ -80,8 +81,8 @@
 // A crash is noticed in some 2.5 s. In a split nodes vanish one by one: a side of several
 // nodes notices in 2 to 9 s, a single node, which nobody confirms what it sees, in 5 to 7 s
 // if two are gone and in 10 to 14 s if four are. With SplitShare and
-// SplitQuorum, what a node takes over from one that vanished it admits by one node's
-// share until no other has vanished for 4 s.
+// SplitQuorum, what a node takes over from one that vanished, and that is still missing,
+// it admits by one node's share until no other has vanished for 4 s; all else is as before.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.
 //
 // After a failure the slots meet, and every answer is exact again; of token buckets only

@@ -104,7 +104,7 @@ const claimQueue = 64 // claims that wait for the loop
 // Start makes a node and joins the cluster. It returns when the node is a member, or
 // when none of the addresses in Join answered: then the node is alone, serves, and
 // tries to join for ever. ctx bounds the start alone. The error is one of the Config,
-// wrapping ErrConfig and naming the field, or of the port.
+// wrapping ErrConfig and naming the field, or of the port, or wraps ErrNameTaken.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
