@@ -3,7 +3,7 @@ module github.com/weir-go/weir
 go 1.26.0
 
 // What npm installs has Go files, too.
-ignore ./client/typescript/node_modules
+ignore node_modules
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
