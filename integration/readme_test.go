@@ -34,7 +34,7 @@ func guard(ctx context.Context, bind string, join []string, secret []byte, mux h
 		node.Close()
 		return nil, nil, err
 	}
-	return m.Wrap(mux), node, nil // node.Leave(ctx) before the process ends
+	return m.Wrap(mux), node, nil // at the end: first the HTTP server's Shutdown, then node.Leave
 }
 
 // The README's code is this file's and the client's, letter by letter, and so compiles.

@@ -3,25 +3,31 @@
 // What one request goes through, in order:
 //
 //  1. The route is found: the most specific pattern of the policy that matches, by
-//     the very rules of [http.ServeMux]; no pattern means the default rules. An
-//     exempt route goes straight to the handler.
+//     the very rules of [http.ServeMux], or by any other spelling that some router
+//     may read as a limited route; no pattern means the default rules. What is
+//     exempt however it is read goes straight to the handler.
 //  2. Each rule of the route finds the request's subject (its [Key]), its plan and
 //     its cost. The rule's name and the subject are the key of a budget.
-//  3. The [Limiter] is asked: once for one rule, in parallel for stacked rules. A
-//     request passes if all rules admit it; else what some of them took is given back.
+//  3. The [Limiter] is asked: once for one rule, in parallel for stacked rules, those
+//     first that denied this client a moment ago. A request passes if all rules admit
+//     it; else what some of them took on trial is given back, and nobody is told to
+//     wait because of it ([Holder]).
 //  4. The headers are set on the response's header map, before the handler runs. So
 //     they are there whatever becomes of the response: a 404, a redirect, a panic that
 //     an outer handler turns into a 500, a streamed answer or an upgrade. (Who hijacks
 //     the connection and writes the response by hand writes its headers as well.)
-//  5. The handler runs, or the client gets a 429 (nothing left) or a 503 (the limiter
-//     cannot decide and the rule fails closed).
+//  5. The handler runs, or the client gets a 429 (nothing left), a 503 (the limiter
+//     cannot decide and the rule fails closed) or a 403 (no key, or a quota of 0).
 //  6. Where a rule counts only some outcomes ([Rule].Count), the cost is given back
 //     after a response that does not count.
 //
 // Unless a rule judges outcomes or [Policy].KeepHeaders is set, the handler gets the
 // server's own ResponseWriter, so every optional interface of it keeps working. With
-// them it gets a thin wrapper that unwraps for [http.ResponseController] and flushes,
-// hijacks, pushes and reads from a source wherever the wrapped one does.
+// them it gets a thin wrapper that unwraps for [http.ResponseController] and has exactly
+// those optional interfaces that the wrapped one has.
+//
+// docs/routers-and-proxies.md says in which order to stand with routers, proxies, CORS and
+// authentication, and has adapters for gin and echo.
 //
 // The headers and bodies on the wire are those of the HTTP contract: X-RateLimit-Limit,
 // X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, and a small JSON body.

@@ -172,14 +172,17 @@ func insideEcho(m *middleware.Middleware, patterns []string) http.Handler {
 	e := echo.New()
 	e.Pre(echomw.RemoveTrailingSlash())
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) (err error) {
-			h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		return func(c echo.Context) error {
+			h := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
-				err = next(c)
+				c.SetResponse(echo.NewResponse(w, c.Echo()))
+				if err := next(c); err != nil {
+					c.Error(err)
+				}
 			}))
 			r := c.Request().WithContext(context.WithValue(c.Request().Context(), chosenKey{}, c.Path()))
 			h.ServeHTTP(c.Response(), r)
-			return err
+			return nil
 		}
 	})
 	echoRoutes(e, patterns)

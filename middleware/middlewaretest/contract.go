@@ -29,6 +29,7 @@ func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middlew
 		{"public keys are exempt and carry no header", exempt},
 		{"every client has its own budget", perClient},
 		{"the most specific pattern wins", specificWins},
+		{"no spelling escapes a limited route, and none widens an exemption", spellings},
 		{"every limited response carries the headers", everyResponse},
 		{"the header values", headerValues},
 		{"429", tooManyRequests},
@@ -38,6 +39,7 @@ func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middlew
 		{"503 where a limit fails closed", failsClosed},
 		{"stacked limits", stacked},
 		{"stacked limits, concurrently", stackedConcurrently},
+		{"an absent key is refused when the others have spent", absentKeys},
 		{"a failed login alone counts", outcomes},
 		{"plans", plans},
 		{"costs", costs},
@@ -164,6 +166,20 @@ func perClient(t *testing.T, limiters []middleware.Limiter) {
 	a := s.send(request{client: s.client(), route: "POST /v1/authorize"})
 	assert.Equal(t, http.StatusOK, a.status)
 	assert.Equal(t, int64(9), number(t, a, "X-RateLimit-Remaining"))
+}
+
+// "A request never escapes a limited route by another spelling of the same thing", and "a
+// spelling never widens an exemption".
+func spellings(t *testing.T, limiters []middleware.Limiter) {
+	s := newService(t, limiters, middleware.ReferencePolicy())
+	for _, path := range []string{"/v1/token/", "//v1/token", "/v1//token", "/v1%2Ftoken", "/v1%2ftoken", "/v1/%74oken", "/v1/./token", "/x/../v1/token", "/v1/token%2F"} {
+		a := s.send(request{client: s.client(), route: "POST " + path})
+		assert.Equal(t, int64(20), number(t, a, "X-RateLimit-Limit"), path)
+	}
+	for _, path := range []string{"/.well-known/jwks.json/", "//.well-known/jwks.json", "/.well-known%2Fjwks.json", "/.well-known/%6awks.json", "/x/../.well-known/jwks.json"} {
+		a := s.send(request{client: s.client(), route: "GET " + path})
+		assert.Equal(t, int64(100), number(t, a, "X-RateLimit-Limit"), path)
+	}
 }
 
 // daily is a rule whose window does not turn while a test runs.

@@ -108,6 +108,25 @@ func costs(t *testing.T, limiters []middleware.Limiter) {
 	}
 }
 
+// A request without a key is refused with 403 and carries no limit headers; but its client still
+// meets the limit of its address.
+func absentKeys(t *testing.T, limiters []middleware.Limiter) {
+	key := daily("key", 50)
+	key.Key, key.Absent = middleware.Header("X-Api-Key"), middleware.AbsentDeny
+	s := newService(t, limiters, middleware.Policy{Always: []middleware.Rule{daily("ip", 5)}, Default: []middleware.Rule{key}})
+	c := s.client()
+	for range 5 {
+		a := s.send(request{client: c, route: "GET /health"})
+		assert.Equal(t, http.StatusForbidden, a.status)
+		assert.Empty(t, limitHeaders(a.header))
+	}
+	for range 3 {
+		a := s.send(request{client: c, route: "GET /health"})
+		assert.Equal(t, http.StatusTooManyRequests, a.status)
+		assert.Equal(t, int64(5), number(t, a, "X-RateLimit-Limit"))
+	}
+}
+
 // A shadow rule decides, counts and reports, beside one that enforces; for the client it is not
 // there. A policy may be put into the shadow as a whole.
 func shadow(t *testing.T, limiters []middleware.Limiter) {
