@@ -22,23 +22,22 @@ var splitBucketLimit = limiter.Limit{Quota: 720, Window: time.Minute, Burst: 400
 // one at a time.
 type oneBucket struct{ full time.Time }
 
-func bucketRefill() time.Duration {
-	return splitBucketLimit.Window / time.Duration(splitBucketLimit.Quota)
-}
+// perToken is the time in which one token comes back.
+func perToken(l limiter.Limit) time.Duration { return l.Window / time.Duration(l.Quota) }
 
-func (b *oneBucket) take(at time.Time) {
+func (b *oneBucket) take(l limiter.Limit, at time.Time) {
 	if b.full.Before(at) {
 		b.full = at
 	}
-	b.full = b.full.Add(bucketRefill())
-	if most := at.Add(time.Duration(splitBucketLimit.Burst) * bucketRefill()); b.full.After(most) {
+	b.full = b.full.Add(perToken(l))
+	if most := at.Add(time.Duration(l.Burst) * perToken(l)); b.full.After(most) {
 		b.full = most
 	}
 }
 
 // left is what it has left at a time.
-func (b *oneBucket) left(at time.Time) int64 {
-	return splitBucketLimit.Burst - int64(max(0, b.full.Sub(at))/bucketRefill())
+func (b *oneBucket) left(l limiter.Limit, at time.Time) int64 {
+	return l.Burst - int64(max(0, b.full.Sub(at))/perToken(l))
 }
 
 // splitBuckets finds two buckets that each side holds.
@@ -59,7 +58,7 @@ func (w *town) splitBuckets(isA func(*nsNode) bool) map[string]*oneBucket {
 // requireOneBucket checks that all nodes agree on what a bucket has left, and that it is
 // not more than one bucket would have: the moments of its tokens are known to the time that
 // an answer takes.
-func (w *town) requireOneBucket(name string, b *oneBucket, slowest time.Duration) {
+func (w *town) requireOneBucket(name string, l limiter.Limit, b *oneBucket, slowest time.Duration) {
 	w.t.Helper()
 	var left []int64
 	var truth, slack int64
@@ -67,10 +66,10 @@ func (w *town) requireOneBucket(name string, b *oneBucket, slowest time.Duration
 		began := time.Now()
 		left = left[:0]
 		for _, n := range w.on() {
-			left = append(left, n.look(name, splitBucketLimit).Remaining)
+			left = append(left, n.look(name, l).Remaining)
 		}
-		truth, slack = b.left(time.Now()), 1+int64(slowest/bucketRefill())
-		return slices.Max(left)-slices.Min(left) <= 1+int64(time.Since(began)/bucketRefill()) && slices.Max(left) <= truth+slack
+		truth, slack = b.left(l, time.Now()), 1+int64(slowest/perToken(l))
+		return slices.Max(left)-slices.Min(left) <= 1+int64(time.Since(began)/perToken(l)) && slices.Max(left) <= truth+slack
 	}, "%q: the nodes say %v, one bucket would have %v", name, lazily(func() string { return fmt.Sprint(left) }),
 		lazily(func() string { return fmt.Sprint(truth) }))
 	w.t.Logf("%q: %v left, one bucket would have %d", name, left, truth)

@@ -115,7 +115,7 @@ func splitModes(t *testing.T) {
 		},
 		seen: func(n *nsNode, name string, d limiter.Decision) {
 			if b := buckets[name]; b != nil && d.Allowed {
-				b.take(time.Now())
+				b.take(splitBucketLimit, time.Now())
 			}
 			side := 0
 			if !isA(n) {
@@ -150,7 +150,7 @@ func splitModes(t *testing.T) {
 		k.check(t, noticed)
 	}
 	for name, b := range buckets {
-		w.requireOneBucket(name, b, tr.slowest)
+		w.requireOneBucket(name, splitBucketLimit, b, tr.slowest)
 	}
 	w.requireCounted(tr, exact) // there was traffic while it healed
 }

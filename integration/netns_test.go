@@ -48,61 +48,14 @@ func TestNetns(t *testing.T) {
 		"kill one after another":  killOneAfterAnother,
 		"scale up and down again": scale,
 	}
-	for _, k := range netnslab.Kinds {
-		scenarios["cut by "+k.String()] = func(t *testing.T) { cutAndMend(t, k) }
+	for _, f := range faults() {
+		scenarios[f.name] = f.run
 	}
 	var wg sync.WaitGroup
 	for name, run := range scenarios {
 		wg.Go(func() { t.Run(name, run) })
 	}
 	wg.Wait()
-}
-
-// However the network was cut: no caller saw an error, and once it is mended, every hit
-// that either side admitted is counted.
-func cutAndMend(t *testing.T, k netnslab.Kind) {
-	if err := k.Usable(); err != nil {
-		unavailable(t, err)
-	}
-	w := newTown(t, townSize, townSize, calm)
-	a, b := []int{1, 2, 3}, []int{4, 5}
-	if k == netnslab.Link { // which isolates each host of b
-		a, b = []int{1, 2, 3, 4}, []int{5}
-	}
-	keys := w.keysOf(ample, 2, func(n *nsNode) bool { return slices.Contains(a, n.host) })
-	keys = append(keys, w.keysOf(ample, 2, func(n *nsNode) bool { return slices.Contains(b, n.host) })...)
-	side := [2]int{}
-	tr := startNsTraffic(t, &nsTraffic{keys: keys, limit: isAmple, seen: func(n *nsNode, _ string, d limiter.Decision) {
-		if d.Allowed && slices.Contains(b, n.host) {
-			side[1]++
-		} else if d.Allowed {
-			side[0]++
-		}
-	}}, func() []*nsNode { return w.on() }, nsWorkers, 50*time.Millisecond)
-	tr.more(t, 50)
-	w.quietly(func() { require.NoError(t, w.lab.Cut(k, a, b)) })
-	cut := time.Now()
-	w.awaitWhole(a...)
-	w.awaitWhole(b...)
-	noticed := time.Since(cut)
-	tr.more(t, 50)
-	w.quietly(func() {
-		require.NoError(t, w.lab.Mend(k, a, b))
-		mended := time.Now()
-		w.awaitWhole()
-		t.Logf("noticed after %v, whole again after %v", noticed.Round(time.Millisecond), time.Since(mended).Round(time.Millisecond))
-	})
-	tr.more(t, 20)
-	tr.stop()
-	t.Log(tr)
-	assert.Empty(t, tr.failures)
-	assert.NotZero(t, side[0])
-	assert.NotZero(t, side[1])
-	if k == netnslab.DropOneWay {
-		w.requireCounted(tr, keys)
-		return
-	}
-	w.requireExact(ample, tr.admitted)
 }
 
 // requireCounted is requireExact where answers may be lost on the way: those are counted

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +43,9 @@ func startNsTraffic(t *testing.T, tr *nsTraffic, nodes func() []*nsNode, workers
 			for n := i; ctx.Err() == nil; n++ {
 				all := nodes()
 				if node := all[n%len(all)]; node.gate.TryRLock() {
-					tr.once(ctx, node, tr.keys[(n/len(all)+i)%len(tr.keys)])
+					if slices.Contains(nodes(), node) { // still, now that the gate is held
+						tr.once(ctx, node, tr.keys[(n/len(all)+i)%len(tr.keys)])
+					}
 					node.gate.RUnlock()
 				}
 				select {
