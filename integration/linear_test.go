@@ -289,7 +289,8 @@ func TestSequentialOnLoopback(t *testing.T) {
 
 	pace := time.NewTicker(time.Second / 2000) // for all clients together
 	defer pace.Stop()
-	limit := limiter.Limit{Quota: 100, Window: time.Hour, Lease: limiter.LeaseOff}
+	// No window ends meanwhile.
+	limit := limiter.Limit{Quota: 100, Window: 300 * 24 * time.Hour, Lease: limiter.LeaseOff}
 	const enough = 3000 // calls and returns: 300 calls for each budget of 100, of more than one on average
 	w := &workload{t: t, limit: limit, on: f.pick, pause: func(*rand.Rand) { <-pace.C }}
 	w.begin()
@@ -322,7 +323,7 @@ func (b *broken) Take(ctx context.Context, key string, l limiter.Limit, cost int
 
 // The check is worth something only if it finds what it looks for.
 func TestSequentialFindsBrokenLimiters(t *testing.T) {
-	limit := limiter.Per(200, time.Hour)
+	limit := limiter.Per(200, 300*24*time.Hour)
 	check := func(fault func(b *limiter.Local, key string, l limiter.Limit, cost int64) error) error {
 		b := &broken{Local: limiter.NewLocal(limiter.Config{}), fault: fault}
 		w := &workload{t: t, limit: limit, most: 500, on: func(int, *rand.Rand) budget { return b }, pause: func(*rand.Rand) {}}

@@ -64,7 +64,6 @@ func faults() (all []fault) {
 // kindKey is a budget of one kind: an algorithm, what to do in a split, and the side on
 // which it is held.
 type kindKey struct {
-	name   string
 	limit  limiter.Limit
 	bucket oneBucket // what a TokenBucket should be
 }
@@ -103,7 +102,7 @@ func (w *town) kindKeys(isB func(*nsNode) bool, leaseOff bool) (names []string, 
 				if !found[side] {
 					found[side] = true
 					names = append(names, name)
-					keys[name] = &kindKey{name: name, limit: l}
+					keys[name] = &kindKey{limit: l}
 				}
 			}
 		}
@@ -111,50 +110,59 @@ func (w *town) kindKeys(isB func(*nsNode) bool, leaseOff bool) (names []string, 
 	return names, keys
 }
 
-// Whatever the fault, the algorithm, and what to do in a split: no caller saw an error,
-// and once the fault is over, all nodes agree with what was admitted, for each key.
-func (f fault) run(t *testing.T) {
-	w := newTown(t, townSize, townSize, calm)
-	isB := func(n *nsNode) bool { return slices.Contains(f.b, n.host) }
-	names, keys := w.kindKeys(isB, f.leaseOff)
-	var mu sync.Mutex // guards asked
-	asked := w.on()
-	ask := func(nodes []*nsNode) {
-		mu.Lock()
-		defer mu.Unlock()
-		asked = nodes
-	}
-	side := [2]int64{}
-	tr := startNsTraffic(t, &nsTraffic{keys: names, limit: func(name string) limiter.Limit { return keys[name].limit },
+// faultRun is a fault that is under way.
+type faultRun struct {
+	fault
+	w     *town
+	names []string
+	keys  map[string]*kindKey
+	side  [2]int64 // what sides a and b admitted
+
+	mu    sync.Mutex // guards asked
+	asked []*nsNode
+}
+
+// ask says who is to be asked from now on.
+func (f *faultRun) ask(nodes []*nsNode) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = nodes
+}
+
+func (f *faultRun) isB(n *nsNode) bool { return slices.Contains(f.b, n.host) }
+
+// start lets workers take from all keys.
+func (f *faultRun) start() *nsTraffic {
+	return startNsTraffic(f.w.t, &nsTraffic{keys: f.names,
+		limit: func(name string) limiter.Limit { return f.keys[name].limit },
 		seen: func(n *nsNode, name string, d limiter.Decision) {
 			if !d.Allowed {
 				return
 			}
-			keys[name].bucket.take(keys[name].limit, time.Now())
-			if isB(n) {
-				side[1]++
+			f.keys[name].bucket.take(f.keys[name].limit, time.Now())
+			if f.isB(n) {
+				f.side[1]++
 			} else {
-				side[0]++
+				f.side[0]++
 			}
-		}}, func() []*nsNode {
-		mu.Lock()
-		defer mu.Unlock()
-		return asked
-	}, nsWorkers, 50*time.Millisecond)
-	var through *nsTraffic // the requests that may be counted twice
-	if f.unheard {
-		through = startNsTraffic(t, &nsTraffic{keys: w.keysOf(ample, 2, isB), limit: isAmple}, func() []*nsNode { return w.on() }, nsWorkers, 50*time.Millisecond)
-	}
-	tr.more(t, 2*len(names))
+		}},
+		func() []*nsNode {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.asked
+		}, nsWorkers, 50*time.Millisecond)
+}
 
-	all := w.on()
-	a := slices.DeleteFunc(w.on(), isB)
+// strike lets the fault happen, while those are asked whom it makes no liars, and waits
+// until it is noticed. It ends with all asked that can be.
+func (f *faultRun) strike() {
+	w, all, a := f.w, f.w.on(), slices.DeleteFunc(f.w.on(), f.isB)
 	w.quietly(func() {
 		switch {
 		case f.unheard:
-			ask(w.on(f.b...))
+			f.ask(w.on(f.b...))
 		case !f.whole:
-			ask(a)
+			f.ask(a)
 		}
 		f.hit(w)
 	})
@@ -162,24 +170,46 @@ func (f fault) run(t *testing.T) {
 	w.awaitWhole(hosts(a)...)
 	if f.whole {
 		w.awaitWhole(f.b...)
-		ask(all)
+		f.ask(all)
 	}
-	noticed := time.Since(hit)
-	tr.more(t, 2*len(names))
-	w.quietly(func() {
-		f.clear(w)
+	w.t.Logf("noticed after %v", time.Since(hit).Round(time.Millisecond))
+}
+
+// heal ends the fault, and waits until all see all.
+func (f *faultRun) heal() {
+	f.w.quietly(func() {
+		f.clear(f.w)
 		cleared := time.Now()
-		w.awaitWhole()
-		t.Logf("noticed after %v, whole again after %v", noticed.Round(time.Millisecond), time.Since(cleared).Round(time.Millisecond))
+		f.w.awaitWhole()
+		f.w.t.Logf("whole again after %v", time.Since(cleared).Round(time.Millisecond))
 	})
-	ask(w.on())
-	tr.more(t, len(names))
+	f.ask(f.w.on())
+}
+
+// Whatever the fault, the algorithm, and what to do in a split: no caller saw an error,
+// and once the fault is over, all nodes agree with what was admitted, for each key.
+func (f fault) run(t *testing.T) {
+	w := newTown(t, townSize, townSize, calm)
+	r := &faultRun{fault: f, w: w, asked: w.on()}
+	r.names, r.keys = w.kindKeys(r.isB, f.leaseOff)
+	var through *nsTraffic // what may be counted twice
+	if f.unheard {
+		keys := w.keysOf(ample, 2, r.isB)
+		through = startNsTraffic(t, &nsTraffic{keys: keys, limit: isAmple},
+			func() []*nsNode { return w.on() }, nsWorkers, 50*time.Millisecond)
+	}
+	tr := r.start()
+	tr.more(t, 2*len(r.names))
+	r.strike()
+	tr.more(t, 2*len(r.names))
+	r.heal()
+	tr.more(t, len(r.names))
 	tr.stop()
-	t.Logf("%v; admitted on sides a and b: %v", tr, side)
+	t.Logf("%v; admitted on sides a and b: %v", tr, r.side)
 	assert.Empty(t, tr.failures)
-	assert.NotZero(t, side[0])
-	assert.NotZero(t, side[1])
-	w.requireAgreed(tr, keys)
+	assert.NotZero(t, r.side[0])
+	assert.NotZero(t, r.side[1])
+	w.requireAgreed(tr, r.keys)
 	if through != nil {
 		through.stop()
 		assert.Empty(t, through.failures)
