@@ -52,15 +52,6 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.answers[n]()
 }
 
-// gaps are the waits between the attempts.
-func (s *script) gaps() []time.Duration {
-	var gaps []time.Duration
-	for i := 1; i < len(s.times); i++ {
-		gaps = append(gaps, s.times[i].Sub(s.times[i-1]))
-	}
-	return gaps
-}
-
 // window is a server with a fixed window that follows the contract, each answer
 // taking its latency there and back.
 type window struct {
