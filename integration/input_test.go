@@ -179,7 +179,7 @@ func TestJoinLater(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(log.String(), "trying again for ever") }, "the log says nothing: %s", &log)
 	late := startNode(t, cluster.Config{Name: "late", Bind: addr})
 	awaitWhole(t, early, late)
-	eventually(t, func() bool { return strings.Contains(log.String(), "msg=joined") }, "the log does not say that it is over: %s", &log)
+	eventually(t, func() bool { return strings.Contains(log.String(), "joined=[late]") }, "the log does not say that it is over: %s", &log)
 }
 
 // awaitWhole waits until the nodes see each other and decide for everything.
