@@ -254,9 +254,11 @@ func TestRespondersThatForgetTheStatus(t *testing.T) {
 		"flush by controller": {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) {
 			_ = http.NewResponseController(w).Flush()
 		}, 429},
-		"copy":        {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) { _, _ = io.CopyN(w, zeros{}, 10) }, 429},
-		"its own":     {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) { w.WriteHeader(503) }, 503},
-		"a redirect":  {func(w http.ResponseWriter, r *http.Request, _ middleware.Refusal) { http.Redirect(w, r, "/slow", 303) }, 303},
+		"copy":    {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) { _, _ = io.CopyN(w, zeros{}, 10) }, 429},
+		"its own": {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) { w.WriteHeader(503) }, 503},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request, _ middleware.Refusal) {
+			http.Redirect(w, r, "/slow", http.StatusSeeOther)
+		}, 303},
 		"says so":     {func(w http.ResponseWriter, _ *http.Request, v middleware.Refusal) { w.WriteHeader(v.Status) }, 429},
 		"early hints": {func(w http.ResponseWriter, _ *http.Request, _ middleware.Refusal) { w.WriteHeader(103) }, 429},
 	} {
