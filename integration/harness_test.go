@@ -154,7 +154,13 @@ func awaitNodes(t *testing.T, n int, processes ...*process) {
 // eventually polls a condition until it holds. Arguments that it changes are pointers.
 func eventually(t *testing.T, holds func() bool, format string, args ...any) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(pollGap) {
+	within(t, patience, holds, format, args...)
+}
+
+// within is eventually for what has a time of its own to wait for.
+func within(t *testing.T, most time.Duration, holds func() bool, format string, args ...any) {
+	t.Helper()
+	for end := time.Now().Add(most); !holds(); time.Sleep(pollGap) {
 		if time.Now().After(end) {
 			require.FailNow(t, fmt.Sprintf(format, args...))
 		}

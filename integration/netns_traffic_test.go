@@ -63,9 +63,9 @@ func (tr *nsTraffic) once(ctx context.Context, n *nsNode, key string) {
 	began := time.Now()
 	// Not cut short by stop: what is under way will be counted, so it must be seen.
 	d, err := n.take(context.WithoutCancel(ctx), key, tr.limit(key), 1)
-	took := time.Since(began)
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
+	took := time.Since(began) // with the lock: seen knows the moment of the take to so much
 	tr.answers++
 	tr.slowest = max(tr.slowest, took)
 	if took >= n.town.callTimeout/callShare {
