@@ -116,7 +116,7 @@ func TestBadFlags(t *testing.T) {
 		{"-advertise 10.0.0.1:7946", "", 2, []string{"-advertise", "-nodes 1"}},
 		{"-http 8080", "", 2, []string{"-http", `"8080"`}},
 		{"-bind 127.0.0.1:65535", "", 2, []string{"-bind", `"127.0.0.1:65535"`}},
-		{"-nodes 1 -http 127.0.0.1:0 -bind localhost:0", "", 2, []string{"Bind", `"localhost:0"`}},
+		{"-nodes 1 -http 127.0.0.1:0 -bind localhost:http2", "", 2, []string{"-bind", `"localhost:http2"`}},
 		{"-nodes 1 -http 127.0.0.1:0 -bind 0.0.0.0:0", "", 2, []string{"Bind", `"0.0.0.0:0"`, "Secret"}},
 		{"-nodes 1 -http 127.0.0.1:0 -bind 127.0.0.1:0", "short", 2, []string{"Secret", "5 bytes"}},
 		{"-nodes 1 -bind 127.0.0.1:0 -http " + taken.Addr().String(), "", 1, []string{"HTTP", "address already in use"}},
