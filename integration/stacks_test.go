@@ -76,7 +76,7 @@ func newStacks(t *testing.T, seed uint64) *stacks {
 	s := &stacks{t: t, rng: rand.New(rand.NewPCG(seed, 7)), seed: seed, cluster: clustertest.New(t, 3, clustertest.Options{})}
 	rule := func(name string, key middleware.Key, least, most int64) {
 		r := middleware.Rule{Name: name, Key: key, Limit: limiter.Limit{
-			Quota: least + s.rng.Int64N(most-least), Window: 20 * time.Minute, Algorithm: limiter.Algorithm(s.rng.IntN(3)), Lease: limiter.LeaseOff,
+			Quota: least + s.rng.Int64N(most-least), Window: 4 * time.Minute, Algorithm: limiter.Algorithm(s.rng.IntN(3)), Lease: limiter.LeaseOff,
 		}}
 		if s.rng.IntN(3) == 0 {
 			r.CostOf = func(r *http.Request) int64 {
@@ -186,7 +186,7 @@ func (s *stacks) flying(rule int, subject string, from, to time.Time) (sum int64
 }
 
 // refill is what a token bucket gains in the time that a play takes, at most.
-const refill = 2
+const refill = 3
 
 // judge checks all that must hold.
 func (s *stacks) judge() (denials, long int) {
