@@ -153,8 +153,8 @@ func (f *faultRun) start() *nsTraffic {
 		}, nsWorkers, 50*time.Millisecond)
 }
 
-// strike lets the fault happen, while those are asked whom it makes no liars, and waits
-// until it is noticed. It ends with all asked that can be.
+// strike lets the fault happen, and waits until it is noticed. Until then only those are
+// asked whose answers it does not lose; from then on, all who can answer.
 func (f *faultRun) strike() {
 	w, all, a := f.w, f.w.on(), slices.DeleteFunc(f.w.on(), f.isB)
 	w.quietly(func() {
