@@ -39,6 +39,8 @@ try:
 except ImportError:
     requests = None  # type: ignore[assignment]
 
+__all__ = ["httpx", "requests", "urllib3", "weir_httpx", "weir_requests"]
+
 REQUIRED = os.environ.get("WEIR_REQUIRE_ALL") == "1"
 """Set where a test must not skip itself for want of a library or of Go."""
 
