@@ -101,6 +101,13 @@ def _handle(server: Server, time: VirtualTime, body: bytes) -> Reply:
             return reply
 
 
+def _whole(data: Any) -> bytes:
+    """A body, as the library would write it."""
+    if isinstance(data, str):
+        return data.encode()
+    return bytes(data) if isinstance(data, (bytes, bytearray)) else b"".join(data or ())
+
+
 async def _handle_async(server: Server, body: bytes) -> Reply:
     handling = server.handle(body)
     while True:
@@ -144,7 +151,7 @@ class Urllib:
 
         def do_open(_: Any, req: urllib.request.Request) -> Any:
             data: Any = req.data
-            body = data if isinstance(data, bytes) else b"".join(data or ())
+            body = _whole(data)
             try:
                 reply = _handle(server, time, body)
             except Broken as e:
@@ -238,7 +245,7 @@ class Requests:
         class Base(requests.adapters.HTTPAdapter):
             def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
                 data: Any = request.body
-                body = data if isinstance(data, bytes) else b"".join(data or ())
+                body = _whole(data)
                 try:
                     reply = _handle(server, time, body)
                 except Broken as e:
