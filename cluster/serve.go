@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/weir-go/weir/limiter"
@@ -198,6 +199,7 @@ const allRanks = 1<<ring.Ranks - 1
 // they know of the members.
 func (n *Node) receiveShip(body []byte, from *session) error {
 	now, ahead, mask := n.clock.ownNow(), n.clock.ahead.Load(), uint8(0) // one time for all of the frame
+	defer runtime.Gosched()                                              // takes on other connections are not to wait until this one has no more
 	return readShip(body, func(fingerprint uint64, theirs int64) error {
 		if fingerprint != n.view.Load().table.Fingerprint() {
 			mask = allRanks

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 const (
 	shipTimeout = 2 * time.Second
-	shippingMax = 64 // frames on their way to one peer
+	shippingMax = 16 // frames on their way to one peer
 )
 
 // route is a partition of which a peer is to have copies, as the holder of a rank.
@@ -114,6 +115,7 @@ func (r *shipRound) to(p *peer, rs []route) (all bool) {
 			if !r.send(p, c) {
 				return false
 			}
+			runtime.Gosched() // takes are not to wait until this goroutine's turn is over
 			if c = nil; p.shipping.Load() >= shippingMax {
 				p.shipAt = at
 				p.shipMore.Store(true)
