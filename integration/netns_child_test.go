@@ -68,7 +68,8 @@ func runNsNode(text string) int {
 	server, err := service.Start(ctx, service.Config{HTTP: net.JoinHostPort(s.IP, nsHTTPPort), Policy: policy,
 		Cluster: cluster.Config{Name: s.Name, Bind: net.JoinHostPort(s.IP, nsClusterPort), Join: s.Join,
 			Secret: []byte(os.Getenv("WEIR_SECRET")), CallTimeout: s.CallTimeout,
-			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}})
+			ForgetAfter: 10 * time.Minute, // a split lasts as long as a busy machine makes it last
+			Logger:      slog.New(slog.NewTextHandler(os.Stderr, nil))}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitStart
