@@ -87,9 +87,10 @@ func TestOracleFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// So it does of token buckets.
+// So it does of token buckets; but for the size of a side's share, which windows show: in
+// trouble a bucket is only held against what all sides could have had.
 func TestOracleFindsWhatIsWrongWithBuckets(t *testing.T) {
-	for _, f := range []flaw{forgetsOnHeal, lastWriterWins, maximum, countsTwice, fullAlways, divided} {
+	for _, f := range []flaw{forgetsOnHeal, lastWriterWins, maximum, countsTwice, divided} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(flawSeeds) {
