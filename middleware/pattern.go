@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // shape is a pattern in its parts: of http.ServeMux's syntax, or of the routers that
@@ -152,9 +153,9 @@ func (s *shape) value(rd reading, name string) (v string, ok bool) {
 // means something else than it seems to, and what to write instead.
 func checkPattern(pattern string) string {
 	rest := pattern
-	method, after, spaced := strings.Cut(pattern, " ")
-	if spaced {
-		rest = strings.TrimLeft(after, " \t")
+	method, spaced := "", false
+	if i := strings.IndexAny(pattern, " \t"); i >= 0 {
+		method, rest, spaced = pattern[:i], strings.TrimLeft(pattern[i:], " \t"), true
 	}
 	host, at := rest, ""
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
@@ -166,6 +167,8 @@ func checkPattern(pattern string) string {
 		return "has white space around it, which no request has" + write(trimmed)
 	case strings.ContainsFunc(pattern, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
 		return "has a control character, which no request has"
+	case strings.ContainsFunc(pattern, func(c rune) bool { return c != '\t' && !unicode.IsPrint(c) }):
+		return fmt.Sprintf("has a character that does not show, as %+q", pattern)
 	case strings.Contains(pattern, "://"):
 		_, bare, _ := strings.Cut(pattern, "://")
 		return "is a URL" + write(withMethod(method, spaced, bare))
@@ -173,6 +176,8 @@ func checkPattern(pattern string) string {
 		return "has no method that a request could have: for all methods" + write(rest)
 	case spaced && method != strings.ToUpper(method) && isToken(method):
 		return "has a method in lower case, which no request matches" + write(strings.ToUpper(method)+" "+rest)
+	case spaced && isToken(method) && !isMethod(method):
+		return "has no method that a request could have: of several methods each needs a pattern"
 	case strings.Contains(host, "*"):
 		return "has a wildcard in the host, of which there are none: name each host, or none for all"
 	case strings.Contains(host, ":"):
@@ -181,10 +186,40 @@ func checkPattern(pattern string) string {
 	case strings.ContainsAny(at, "?#"):
 		return "has a query or a fragment, which are not compared" + write(pattern[:strings.IndexAny(pattern, "?#")])
 	}
+	if wrong := checkHost(pattern, host, at); wrong != "" {
+		return wrong
+	}
 	if clean := cleanPath(at); at != "" && clean != at {
 		return "has an empty or a dot segment, which no request keeps" + write(withMethod(method, spaced, host+clean))
 	}
 	return checkSegments(strings.TrimPrefix(at, "/"))
+}
+
+// isMethod reports whether a token looks like a method: no more than one, and of HTTP.
+func isMethod(s string) bool {
+	return s[0] >= 'A' && s[0] <= 'Z' && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// checkHost is checkPattern for the host, which may be something that was meant as a method,
+// a path, a list or an expression, and for spaces after it.
+func checkHost(pattern, host, at string) string {
+	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	switch {
+	case at == "":
+		return "" // not a pattern
+	case slices.Contains(methods, host):
+		return fmt.Sprintf("has no space after the method: write %q", host+" "+at)
+	case host != "" && (strings.Trim(host, chars+"-._{}") != "" || !strings.ContainsAny(host, chars)):
+		return fmt.Sprintf("has the host %q, which no request has: a path begins with a slash, and a host is as clients send it, xn--… where it is not ASCII", host)
+	case strings.ContainsAny(at, " \t"):
+		return fmt.Sprintf("has white space in its path: write one pattern, and %q for a space", "%20")
+	}
+	return ""
+}
+
+// methods are those that a pattern without a space could begin with by mistake.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace,
 }
 
 // cleanPath is a path without empty and dot segments, as http.ServeMux redirects to it.
@@ -216,6 +251,8 @@ func checkSegments(path string) string {
 		}
 		switch {
 		case part == "{$}":
+		case part == "...":
+			return fmt.Sprintf("has %q, which matches only itself: write %q for the rest of the path", part, "{rest...}")
 		case strings.HasPrefix(part, "*") && !strings.Contains(part, "."), strings.HasPrefix(part, "{*"):
 			return fmt.Sprintf("has %q, which matches only itself: write %q for the rest of the path (or %q for a star)", part, "{"+name+"...}", "%2A")
 		case strings.Contains(part, "*") && !strings.HasPrefix(part, "{"):

@@ -202,7 +202,12 @@ func TestPatternsThatNeverMatch(t *testing.T) {
 		"/v1/a\x00b": "control character", "/v1\nx": "control character",
 		"/v1/*": `write "{rest...}"`, "/v1/*path": `write "{path...}"`, "/*": `write "{rest...}"`, "/v1/*.json": "whole segment", "/v1/{*rest}": `write "{rest...}"`,
 		"/v1/:id": `write "{id}"`, "/v1/:id/runs": `write "{id}"`, "/v1/<id>": `write "{id}"`, "/v1/<int:id>": "is not a wildcard", "/v1/[id]": `write "{id}"`, "/v1/{id:[0-9]+}": `write "{id}"`,
-		"/a?x=1": `write "/a"`, "GET /a#b": `write "GET /a"`,
+		"GET|POST /x": "each needs a pattern", "GET+POST /x": "each needs a pattern", "!GET /x": "no method", "~ /x": "no method", "get\t/x": `write "GET /x"`, "ANY\t/x": `write "/x"`,
+		"GET/v1/token": `write "GET /v1/token"`, "DELETE/x": `write "DELETE /x"`, "^/v1/token$": `the host "^"`, "~/x": "begins with a slash", "./x": "begins with a slash", `"/x"`: "begins with a slash", "'POST /x'": "no method",
+		"a.com,b.com/x": "a host is as clients send it", "u@a.com/x": "a host", "m\u00fcnchen.de/x": "xn--", "GET ex%41mple.com/x": "a host", "$host/x": "a host",
+		"POST /v1/token HTTP/1.1": `"%20"`, "POST /a POST /b": "one pattern", "GET host name/x": "a host", "/v1/to ken": "not a pattern", "GET /v1/to ken": "white space", "/x\u200b": "does not show", "\ufeff/x": "does not show", "GET\u00a0/x": "does not show",
+		"/v1/...": `write "{rest...}"`,
+		"/a?x=1":  `write "/a"`, "GET /a#b": `write "GET /a"`,
 		"/50%": `write "%25"`, "/a%zz": `write "%25"`,
 		"get /x": `write "GET /x"`, "/v1//x": `write "/v1/x"`, "GET /v1/../x/": `write "GET /x/"`, "/./x": `write "/x"`, "POST": "not a pattern", "": "not a pattern", "/{": "not a pattern", "/{id}.json": "not a pattern",
 	} {
