@@ -33,6 +33,7 @@ func (m *Middleware) decide(x *exchange) (status int) {
 		m.keep(x)
 		if forbidden {
 			status = http.StatusForbidden // what the other rules took is spent
+			m.settleRefused(x, status)
 		}
 	}
 	m.count(x, status)

@@ -401,3 +401,39 @@ func TestSuspectsAreAskedFirst(t *testing.T) {
 		assert.Len(t, takes, 3)
 	})
 }
+
+// A rule that counts by outcome counts the policy's own 403 like one of the handler.
+func TestForbiddenIsAnOutcome(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		count func(int) bool
+		spent int64
+	}{
+		{"all", nil, 3},
+		{"failures", middleware.CountFailures, 3},
+		{"403", middleware.CountStatuses(403), 3},
+		{"401", middleware.CountStatuses(401), 0},
+		{"401 and 429", middleware.CountStatuses(401, 429), 0},
+		{"successes", func(status int) bool { return status < 400 }, 0},
+	} {
+		counted, keyed, blocked := daily(5), perMinute("keyed", 100), perMinute("blocked", 0)
+		counted.Default[0].Count = c.count
+		keyed.Key, keyed.Absent = middleware.Header("X-Key"), middleware.AbsentDeny
+		for _, other := range []middleware.Rule{keyed, blocked} {
+			p := counted
+			p.Always = []middleware.Rule{other}
+			var events []middleware.Event
+			p.OnDecision = func(e middleware.Event) { events = append(events, e) }
+			l := limiter.NewLocal(limiter.Config{})
+			h := wrap(t, l, p, teapot)
+			for range 3 {
+				require.Equal(t, http.StatusForbidden, get(h, "/").Code, c.name)
+			}
+			assert.Len(t, events, 6, "%s: each decision is told once", c.name)
+			rule := p.Default[0]
+			d, err := l.Take(t.Context(), middleware.BudgetKey(rule.Name, "192.0.2.1"), rule.Limit, 0)
+			require.NoError(t, err)
+			assert.Equal(t, rule.Limit.Quota-c.spent, d.Remaining, c.name)
+		}
+	}
+}

@@ -25,18 +25,32 @@ func (m *Middleware) serveObserved(w http.ResponseWriter, x *exchange, next http
 func (m *Middleware) settle(x *exchange, status int) {
 	for i := range x.calls {
 		c := &x.calls[i]
-		if c.rule.count == nil || !c.took() {
-			continue
-		}
-		if c.rule.count(status) {
-			m.keepOne(c)
-			continue
-		}
-		if m.give(x, c); c.returned {
-			c.verdict = Returned
+		if m.settleOne(x, c, status) {
 			m.report(x, c)
 		}
 	}
+}
+
+// settleRefused is settle for an answer of the policy's own, before anything was reported.
+func (m *Middleware) settleRefused(x *exchange, status int) {
+	for i := range x.calls {
+		m.settleOne(x, &x.calls[i], status)
+	}
+}
+
+// settleOne reports whether it gave back what a rule took that counts by outcome.
+func (m *Middleware) settleOne(x *exchange, c *call, status int) (returned bool) {
+	if c.rule.count == nil || !c.took() {
+		return false
+	}
+	if c.rule.count(status) {
+		m.keepOne(c)
+		return false
+	}
+	if m.give(x, c); c.returned {
+		c.verdict = Returned
+	}
+	return c.returned
 }
 
 // observer is a ResponseWriter that notices the status, and can set headers again just
