@@ -58,7 +58,8 @@ func compile(p Policy) (*compiled, error) {
 	if len(p.Namespace) > ruleNameMax || !isPrintable(p.Namespace) {
 		return nil, fieldError("namespace", p.Namespace, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
 	}
-	if _, err := p.Address.bind(); err != nil {
+	var err error
+	if p.clientIP, err = p.Address.bind(); err != nil {
 		return nil, within("address", err)
 	}
 	if err := checkNames(p); err != nil {

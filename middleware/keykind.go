@@ -7,21 +7,24 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+	"sync"
 )
 
 // ClientIP is the client's address as the policy's [Address] finds it: the socket's peer,
 // unless proxies are trusted. IPv6 counts by prefix, unless it stands for IPv4.
 func ClientIP() Key {
 	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
-		return bd.policy.Address.bind()
+		return bd.policy.clientIP, nil
 	}}
 }
 
 // ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
 func ClientIPBy(a Address) Key {
+	bind := sync.OnceValues(a.bind) // not for each pattern of a route anew
 	return Key{name: "client-ip", bind: func(binding) (appendSubject, error) {
-		subject, err := a.bind()
+		subject, err := bind()
 		if err != nil {
+			_, err = a.bind() // an error is completed by whoever gets it
 			return nil, within("client-ip", err)
 		}
 		return subject, nil

@@ -91,6 +91,8 @@ type Policy struct {
 	// Now is the wall clock that X-RateLimit-Reset is printed by; nil means time.Now.
 	// No decision depends on it.
 	Now func() time.Time
+
+	clientIP appendSubject // the Address, checked once for all rules and patterns
 }
 
 // Route gives the requests that match one of its patterns rules of their own.

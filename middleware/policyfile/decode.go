@@ -3,6 +3,7 @@ package policyfile
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 
@@ -26,13 +27,14 @@ func (d *decoder) policy(root *yaml.Node) middleware.Policy {
 		Shadow:        m.flag("shadow"),
 		Namespace:     m.text("namespace"),
 	}
+	always := work(m.list("always"))
 	for i, n := range m.list("skip_methods") {
 		at := fmt.Sprintf("skip_methods[%d]", i)
 		d.lines[at] = line(n)
 		p.SkipMethods = append(p.SkipMethods, d.text(at, n))
 	}
 	for i, n := range m.list("routes") {
-		p.Routes = append(p.Routes, d.route(fmt.Sprintf("routes[%d]", i), n))
+		p.Routes = append(p.Routes, d.route(fmt.Sprintf("routes[%d]", i), n, always))
 	}
 	if n := m.get("address"); n != nil {
 		p.Address = d.address("address", n)
@@ -122,7 +124,7 @@ func (d *decoder) network(path string, n *yaml.Node, reason string) netip.Prefix
 
 // route reads one route. Several patterns keep their lines, so that an error in one of
 // them is told where it stands.
-func (d *decoder) route(path string, n *yaml.Node) middleware.Route {
+func (d *decoder) route(path string, n *yaml.Node, always int) middleware.Route {
 	m := d.mapping(path, n)
 	var r middleware.Route
 	m.require("pattern")
@@ -139,7 +141,22 @@ func (d *decoder) route(path string, n *yaml.Node) middleware.Route {
 	r.Exempt = m.flag("exempt")
 	r.Rules = d.rules(m.at("rules"), m.list("rules"))
 	m.done()
+	d.bound(m, r.Patterns, always+work(m.list("rules")))
 	return r
+}
+
+// bound counts the patterns and what is to be made for each.
+func (d *decoder) bound(m *mapping, patterns []string, each int) {
+	d.patterns += len(patterns)
+	d.work += len(patterns) * each
+	switch {
+	case d.patterns > patternsMax:
+		d.add(&Error{Line: line(m.node), Field: m.at("pattern"), Reason: fmt.Sprintf("is one of more than %d patterns", patternsMax)})
+	case d.work > workMax:
+		d.add(&Error{Line: line(m.node), Field: m.at("pattern"), Reason: "is too much: so many rules for each of so many patterns"})
+	case slices.ContainsFunc(patterns, func(p string) bool { return len(p) > patternMax }):
+		d.add(&Error{Line: line(m.node), Field: m.at("pattern"), Reason: fmt.Sprintf("is longer than %d bytes", patternMax)})
+	}
 }
 
 // rules reads a list of rules, in the order in which the headers name them.

@@ -275,6 +275,10 @@ var mistakes = []struct{ what, text string }{
 	{"nothing at all", "# later\n"},
 	{"more than 10,000 lines", strings.Repeat("#\n", 10_000)},
 	{"more than 128 KiB", strings.Repeat("#", 128<<10+1)},
+	{"more than 3,000 patterns", good + "routes: [{exempt: true, pattern: [" + strings.Repeat("/x,", 3001) + "]}]\n"},
+	{"a pattern of more than 1,000 bytes", good + "routes:\n- pattern: /" + strings.Repeat("x", 1000) + "\n  exempt: true\n"},
+	{"many rules for each of many patterns", good + "routes:\n- pattern: [" + strings.Repeat("/x,", 2500) + "]\n  rules: [" + strings.Repeat("{name: b, quota: 1, window: 1s},", 40) + "]\n"},
+	{"a name of more than 256 bytes", good + strings.Repeat("x", 257) + ": 1\n"},
 	{"more than 32 levels", "default: " + strings.Repeat("[", 40)},
 }
 

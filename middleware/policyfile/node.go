@@ -16,7 +16,9 @@ type decoder struct {
 	lines   map[string]int    // line by path, for errors found later
 	written map[string]string // path in the file by path in the policy, where they differ
 	spelt   map[string]string // value in the file by path, where the policy has another spelling
-	err     error
+	// What the routes so far ask for: see the bounds.
+	patterns, work int
+	err            error
 }
 
 // fail keeps the first error, about a node.

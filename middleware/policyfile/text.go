@@ -19,6 +19,15 @@ const (
 	sizeMax = 128 << 10
 	// linesMax is the largest number of lines. A thousand routes take about six thousand.
 	linesMax = 10_000
+	// nameMax is the longest name of a field or a plan, in bytes.
+	nameMax = 256
+	// patternsMax is the largest number of patterns: http.ServeMux compares each with others.
+	patternsMax = 3000
+	// patternMax is the longest pattern, in bytes.
+	patternMax = 1000
+	// workMax bounds what a short text can multiply: the rules of a route are made for each
+	// of its patterns. It counts what is written in them, about ten a rule.
+	workMax = 500_000
 	// depthMax bounds the nesting, of brackets and of indented blocks alike.
 	depthMax = 32
 )
@@ -45,7 +54,10 @@ func parse(text []byte) (root *yaml.Node, err error) {
 		case errors.Is(err, io.EOF) && root == nil:
 			return nil, &Error{Reason: "the file is empty"}
 		case errors.Is(err, io.EOF):
-			return root, plain("", root, 0)
+			if e := plain(root, 0); e != nil {
+				return nil, e
+			}
+			return root, nil
 		case err != nil:
 			return nil, syntaxError(err, 1+bytes.Count(text, []byte("\n")))
 		case isEmpty(&doc): // as after a separator at the end
@@ -136,44 +148,73 @@ func withoutVersion(text []byte) []byte {
 	return text
 }
 
-// plain refuses what makes a text mean something else than it shows: anchors, tags, and a name that is there twice. The path is for the error.
-func plain(path string, n *yaml.Node, depth int) error {
+// plain refuses what makes a text mean something else than it shows: anchors, tags, and a
+// name that is there twice. The path of an error is made on the way back: to make one for
+// each node would multiply the longest name by the longest list.
+func plain(n *yaml.Node, depth int) *Error {
 	switch {
 	case depth > depthMax: // the parser counts a list as deep as its name where both begin in one column
 		return &Error{Line: n.Line, Reason: errDeep.Error()}
 	case n.Anchor != "": // which comes before every alias of it
-		return &Error{Line: n.Line, Field: path, Value: "&" + n.Anchor, Reason: "is an anchor, which has no use here"}
+		return &Error{Line: n.Line, Value: "&" + n.Anchor, Reason: "is an anchor, which has no use here"}
 	case n.Style&yaml.TaggedStyle != 0 || n.Tag == "!":
-		return &Error{Line: n.Line, Field: path, Value: n.Tag, Reason: "is a tag, which has no use here"}
+		return &Error{Line: n.Line, Value: n.Tag, Reason: "is a tag, which has no use here"}
 	}
 	switch n.Kind {
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
-			if err := plain(fmt.Sprintf("%s[%d]", path, i), c, depth+1); err != nil {
-				return err
+			if err := plain(c, depth+1); err != nil {
+				return err.under(fmt.Sprintf("[%d]", i))
 			}
 		}
 	case yaml.MappingNode:
-		seen := make(map[string]bool, len(n.Content)/2)
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			name, value := n.Content[i], n.Content[i+1]
-			if err := plain(path, name, depth+1); err != nil {
-				return err
-			}
-			if !isString(name) {
-				return &Error{Line: name.Line, Field: path, Value: shown(name), Reason: "is not a field's name"}
-			}
-			at := join(path, name.Value)
-			if seen[name.Value] {
-				return &Error{Line: name.Line, Field: at, Reason: "is there twice"}
-			}
-			seen[name.Value] = true
-			if err := plain(at, value, depth+1); err != nil {
-				return err
-			}
+		return plainFields(n, depth)
+	}
+	return nil
+}
+
+// plainFields is plain for a mapping.
+func plainFields(n *yaml.Node, depth int) *Error {
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		if err := plain(name, depth+1); err != nil {
+			return err
+		}
+		switch {
+		case !isString(name):
+			return &Error{Line: name.Line, Value: shown(name), Reason: "is not a field's name"}
+		case len(name.Value) > nameMax:
+			return &Error{Line: name.Line, Value: shown(name), Reason: fmt.Sprintf("is a name of more than %d bytes", nameMax)}
+		case seen[name.Value]:
+			return &Error{Line: name.Line, Field: name.Value, Reason: "is there twice"}
+		}
+		seen[name.Value] = true
+		if err := plain(value, depth+1); err != nil {
+			return err.under(name.Value)
 		}
 	}
 	return nil
+}
+
+// under puts a name or an index before the path of an error, but for the depth's.
+func (e *Error) under(part string) *Error {
+	switch {
+	case e.Reason == errDeep.Error():
+	case e.Field == "" || e.Field[0] == '[':
+		e.Field = part + e.Field
+	default:
+		e.Field = part + "." + e.Field
+	}
+	return e
+}
+
+// work is how many nodes there are in these.
+func work(nodes []*yaml.Node) (sum int) {
+	for _, n := range nodes {
+		sum += 1 + work(n.Content)
+	}
+	return sum
 }
 
 // syntaxError keeps of a parser's error what went wrong, on which line, and where that

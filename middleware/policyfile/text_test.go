@@ -137,7 +137,39 @@ func hostile() map[string]string {
 	} {
 		texts[fmt.Sprintf("%q", token)] = strings.Repeat(token, size/len(token))
 	}
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	const rule = "{name: r%d,quota: 1,window: 1s},"
+	texts["rules for each pattern"] = "always: [" + many(1000, rule) + "]\nroutes: [{rules: [{name: r,quota: 1,window: 1s}],pattern: [" + many(2900, "/%x,") + "]}]"
+	texts["plans for each pattern"] = "routes: [{rules: [{name: r,quota: 1,window: 1s,plan: bearer,plans: {" + many(2000, "p%d: {quota: 1},") + "}}],pattern: [" + many(2900, "/%x,") + "]}]"
+	texts["patterns that are compared"] = good + "routes: [{exempt: true,pattern: [" + many(9000, "/%x/,") + "]}]"
+	texts["methods that are compared"] = good + "routes: [{exempt: true,pattern: [" + many(9000, "M%X /,") + "]}]"
+	texts["a deep pattern"] = good + "routes: [{exempt: true,pattern: [/" + strings.Repeat("a/", 30000) + "," + many(2900, "/%x/,") + "]}]"
+	texts["a long name for each of a list"] = "? " + strings.Repeat("k", 60000) + "\n: [" + strings.Repeat("1,", 30000) + "]"
+	texts["a long name of a plan"] = "default: [{name: a,quota: 1,window: 1s,plan: bearer,plans: {? " + strings.Repeat("k", 60000) + "\n : {" + many(6000, "k%d: 1,") + "}}}]"
 	return texts
+}
+
+// A policy of a thousand routes, with what is usual for each, is far within the bounds, and
+// the networks of an address are kept once however many patterns count by it.
+func TestLargePolicies(t *testing.T) {
+	var trusted, routes strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&trusted, "10.%d.%d.0/24,", i/200, i%200)
+		fmt.Fprintf(&routes, "- pattern: POST /v1/r%d/{id}\n  rules: [{name: r%d, quota: 5, window: 1m}]\n", i, i)
+	}
+	text := "address: {trusted: [" + trusted.String() + "]}\nalways: [{name: a, quota: 9, window: 1s}, {name: b, quota: 9, window: 1h, key: {join: [{header: X-A}, client-ip]}}]\nroutes:\n" + routes.String()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := policyfile.Parse([]byte(text), policyfile.Options{})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20))
 }
 
 // No text stops the service: each is refused, at a cost that is bounded by what a policy
