@@ -63,7 +63,8 @@ func (h *history) troubled() bool {
 }
 
 // jumped says whether a node may have a cluster time of its own since then: a clock
-// jumped, or a node with a wrong one started where it perhaps reached nobody.
+// jumped, or a node with a wrong one started where it perhaps reached nobody,
+// or all did.
 func (h *history) jumped() bool { return movesClock(h.s, h.recent()) }
 
 func movesClock(s *schedule, events []event) bool {
@@ -75,7 +76,7 @@ func movesClock(s *schedule, events []event) bool {
 		case opSplit, opCut, opWires, opPause:
 			cutOff = true
 		case opRestart, opJoin, opTogether:
-			if cutOff && s.skewed() {
+			if (cutOff || e.anew) && s.skewed() {
 				return true
 			}
 		}

@@ -54,7 +54,9 @@ func newLab(t testing.TB, s *schedule) clusterLab {
 	if s.weather.together {
 		c.beginAll(all...)
 	}
-	c.Settle()
+	if c.Settle(); s.weather.together && s.skewed() {
+		time.Sleep(clockTime) // each began with its own
+	}
 	return c
 }
 
