@@ -113,10 +113,12 @@ func TestLogLines(t *testing.T) {
 		log.mu.Unlock()
 		nw.Heal()
 		time.Sleep(20 * time.Second)
-		require.NotContains(t, strings.Join(log.now, "\n"), "level=ERROR")
 		for _, n := range nodes {
 			n.Close()
 		}
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		require.NotContains(t, strings.Join(log.now, "\n"), "level=ERROR")
 		for _, line := range log.now {
 			require.NotContains(t, line, "\\n", "a line in a line")
 		}
