@@ -2,4 +2,7 @@
 
 package clustertest
 
-const seedsDefault = 200
+const (
+	seedsDefault = 200
+	bucketSeeds  = 10 // of imitated token buckets
+)

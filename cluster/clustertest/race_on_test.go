@@ -2,4 +2,7 @@
 
 package clustertest
 
-const seedsDefault = 40 // the race detector makes each take several times as long
+const (
+	seedsDefault = 40 // the race detector makes each take several times as long
+	bucketSeeds  = 2
+)
