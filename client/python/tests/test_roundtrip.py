@@ -17,37 +17,47 @@ from weir_client.urllib import opener
 from . import lab, plugs
 from .plugs import httpx, requests
 
-Call = Callable[[Client, lab.Lab, str], tuple[int, Any]]
-"""A call by a client for a token, on behalf of a name: the status and the headers."""
+Call = Callable[[str], int]
+"""A call for a token on behalf of a name: the status."""
+By = Callable[[unittest.TestCase, Client, lab.Lab], Call]
+"""Calls by a client in some library, which is closed with the test."""
 
 
-def by_urllib(client: Client, at: lab.Lab, name: str) -> tuple[int, Any]:
-    request = urllib.request.Request(at.token, lab.BODY, lab.headers(name))
-    with opener(client, urllib.request.ProxyHandler({})).open(request) as response:
-        return response.status, response.headers
+def by_urllib(t: unittest.TestCase, client: Client, at: lab.Lab) -> Call:
+    opening = opener(client, urllib.request.ProxyHandler({}))
+
+    def call(name: str) -> int:
+        with opening.open(urllib.request.Request(at.token, lab.BODY, lab.headers(name))) as response:
+            status: int = response.status
+            return status
+
+    return call
 
 
-def by_httpx(client: Client, at: lab.Lab, name: str) -> tuple[int, Any]:
-    with httpx.Client(transport=plugs.weir_httpx.Transport(client), trust_env=False) as http:
-        response = http.post(at.token, content=lab.BODY, headers=lab.headers(name))
-        return response.status_code, response.headers
+def by_httpx(t: unittest.TestCase, client: Client, at: lab.Lab) -> Call:
+    http = httpx.Client(transport=plugs.weir_httpx.Transport(client), trust_env=False, timeout=60)
+    t.addCleanup(http.close)
+    return lambda name: http.post(at.token, content=lab.BODY, headers=lab.headers(name)).status_code
 
 
-def by_async_httpx(client: Client, at: lab.Lab, name: str) -> tuple[int, Any]:
-    async def call() -> tuple[int, Any]:
-        async with httpx.AsyncClient(transport=plugs.weir_httpx.AsyncTransport(client), trust_env=False) as http:
-            response = await http.post(at.token, content=lab.BODY, headers=lab.headers(name))
-            return response.status_code, response.headers
+def by_async_httpx(t: unittest.TestCase, client: Client, at: lab.Lab) -> Call:
+    loop = asyncio.new_event_loop()
+    t.addCleanup(loop.close)
+    http = httpx.AsyncClient(transport=plugs.weir_httpx.AsyncTransport(client), trust_env=False, timeout=60)
+    t.addCleanup(lambda: loop.run_until_complete(http.aclose()))
 
-    return asyncio.run(call())
+    def call(name: str) -> int:
+        return loop.run_until_complete(http.post(at.token, content=lab.BODY, headers=lab.headers(name))).status_code
+
+    return call
 
 
-def by_requests(client: Client, at: lab.Lab, name: str) -> tuple[int, Any]:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("http://", plugs.weir_requests.Adapter(client))
-        response = session.post(at.token, data=lab.BODY, headers=lab.headers(name))
-        return response.status_code, response.headers
+def by_requests(t: unittest.TestCase, client: Client, at: lab.Lab) -> Call:
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("http://", plugs.weir_requests.Adapter(client))
+    t.addCleanup(session.close)
+    return lambda name: session.post(at.token, data=lab.BODY, headers=lab.headers(name)).status_code
 
 
 class Noting(Client):
@@ -78,16 +88,18 @@ class Noting(Client):
 class RoundTrip(unittest.TestCase):
     """25 calls: 20 pass, and the retry waits exactly."""
 
-    def _round(self, name: str, call: Call) -> None:
+    def _round(self, name: str, by: By) -> None:
         with lab.running("-quota", "20", "-window", "8s") as at:
-            passed = self._burst(call, at)
             told: list[tuple[float, str]] = []
             client = Client(on_wait=lambda seconds, why: told.append((seconds, why)))
-            status, _ = call(client, at, "patient")
-            self.assertEqual(status, 201)
+            call = by(self, client, at)
+            while not told:  # again if the window ends just between the burst and the call
+                passed = self._burst(by, at)
+                patient = f"patient {time.monotonic()}"
+                self.assertEqual(call(patient), 201)
 
             # From the server: no call came earlier than it had asked for.
-            first, second = at.calls("patient")
+            first, second = at.calls(patient)
             self.assertEqual([first["status"], second["status"]], [429, 201])
             waited = (second["at"] - first["answered"]) / 1e9
             self.assertGreaterEqual(waited, first["retryAfter"])
@@ -99,33 +111,48 @@ class RoundTrip(unittest.TestCase):
                 f"asked to wait {first['retryAfter']} s, waited {waited:.3f} s by the server's clock, then passed"
             )
 
-    def _burst(self, call: Call, at: lab.Lab) -> int:
+    def _burst(self, by: By, at: lab.Lab) -> int:
         """Makes 25 calls in one window and returns how many passed."""
         client = Noting(attempts=1, error_on_limit=True)
-        # The first call is in a window with enough time left for the others.
+        call = by(self, client, at)
         while True:
-            call(client, at, "burst")
-            left = client.last_rate_limit.reset_after or 0.0
-            if left >= 5:
-                break
-            time.sleep(left)
-        passed = 1
-        for _ in range(24):
+            self._fresh(client, call)
+            passed, resets = 1, {client.raw["x-ratelimit-reset"]}
+            for _ in range(24):
+                try:
+                    self.assertEqual(call("burst"), 201)
+                    passed += 1
+                except RateLimitError as e:
+                    self._check(e, client)
+                resets.add(client.raw["x-ratelimit-reset"])
+            # A busy machine can take longer than a window; nodes may round one reset to two seconds.
+            if max(map(int, resets)) - min(map(int, resets)) <= 1:
+                self.assertEqual(passed, 20, "of 25")
+                return passed
+
+    def _fresh(self, client: Noting, call: Call) -> None:
+        """Makes the first call in a window, and one that has most of its time left."""
+        while True:
             try:
-                status, _ = call(client, at, "burst")
-                self.assertEqual(status, 201)
-                passed += 1
-            except RateLimitError as e:
-                raw = client.raw
-                assert e.reset is not None and e.retry_after is not None
-                got = [e.limit, e.remaining, e.reset.timestamp(), e.retry_after]
-                names = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"]
-                self.assertEqual(got, [int(raw[n]) for n in names])
-                self.assertEqual(e.request_id, raw["x-request-id"])
-                self.assertEqual([e.code, e.status_code, e.attempts], [CODE_EXCEEDED, 429, 1])
-                self.assertEqual(client.lastRateLimit, e.rate_limit)
-        self.assertEqual(passed, 20, "of 25")
-        return passed
+                call("burst")
+            except RateLimitError:
+                pass
+            last = client.last_rate_limit
+            assert last.reset_after is not None
+            if last.remaining == 19 and last.reset_after >= 4:
+                return
+            time.sleep(last.reset_after)
+
+    def _check(self, e: RateLimitError, client: Noting) -> None:
+        """The error's values are those of the headers."""
+        raw = client.raw
+        assert e.reset is not None and e.retry_after is not None
+        got = [e.limit, e.remaining, e.reset.timestamp(), e.retry_after]
+        names = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after"]
+        self.assertEqual(got, [int(raw[n]) for n in names])
+        self.assertEqual(e.request_id, raw["x-request-id"])
+        self.assertEqual([e.code, e.status_code, e.attempts], [CODE_EXCEEDED, 429, 1])
+        self.assertEqual(client.lastRateLimit, e.rate_limit)
 
     def test_urllib(self) -> None:
         self._round("urllib", by_urllib)
