@@ -147,7 +147,7 @@ func (g *generator) together(r *rand.Rand) {
 	for _, i := range down {
 		g.end(r, i, how)
 	}
-	g.back(step{op: opTogether, nodes: down, anew: len(g.running) == 0, then: g.soon(r)})
+	g.back(step{op: opTogether, nodes: down, then: g.soon(r)})
 	g.burst(r, 1+r.IntN(40))
 }
 

@@ -63,8 +63,7 @@ func (h *history) troubled() bool {
 }
 
 // jumped says whether a node may have a cluster time of its own since then: a clock
-// jumped, or a node with a wrong one started where it perhaps reached nobody,
-// or all did.
+// jumped, or a node with a wrong one started where it perhaps reached nobody.
 func (h *history) jumped() bool { return movesClock(h.s, h.recent()) }
 
 func movesClock(s *schedule, events []event) bool {
@@ -76,7 +75,7 @@ func movesClock(s *schedule, events []event) bool {
 		case opSplit, opCut, opWires, opPause:
 			cutOff = true
 		case opRestart, opJoin, opTogether:
-			if (cutOff || e.anew) && s.skewed() {
+			if cutOff && s.skewed() {
 				return true
 			}
 		}

@@ -226,33 +226,24 @@ func (o *oracle) gridAfter(b int, at time.Time) grid {
 	return o.gridBy(b, at, func(y *take) bool { return y.look > 0 })
 }
 
-// gridBy is that by the first of some answers, or nearly.
+// gridBy is that by the first of some answers.
 func (o *oracle) gridBy(b int, at time.Time, which func(*take) bool) grid {
 	x := o.h.s.budgets[b]
-	var by *take // it is not known how long ago the answer was true: of those of a second, the quickest
-	for _, y := range o.h.takes {
-		if y.budget != b || y.from.Before(at) || !which(y) || by != nil && y.from.After(by.from.Add(time.Second)) {
-			continue
-		}
-		if by == nil || y.to.Sub(y.from) < by.to.Sub(by.from) {
-			by = y
-		}
-	}
-	if by == nil || x.lim.Algorithm != limiter.FixedWindow {
+	i := slices.IndexFunc(o.h.takes, func(y *take) bool {
+		return y.budget == b && y.from.Compare(at) >= 0 && which(y)
+	})
+	if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
 		return grid{from: at, budget: b, lost: true}
 	}
-	end := by.to.Add(by.d.ResetAfter).UnixNano()
+	end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
 	return grid{from: at, budget: b, shift: (x.phase() - end) % int64(x.lim.Window)}
 }
 
 // clockError is how much two nodes' ideas of cluster time, or its and the oracle's, may
-// differ in what is said at one moment of another. Where clocks drift, they do so since the
-// oracle was told the time.
-func (o *oracle) clockError(b int, at, of time.Time) time.Duration {
-	// Of a wire's jitter, half may be taken for a difference of clocks, at either node.
-	least := clockError + o.h.s.weather.jitter
+// differ at a moment. Where clocks drift, they do so since the oracle was told the time.
+func (o *oracle) clockError(b int, at time.Time) time.Duration {
 	if !o.h.s.drifts() {
-		return least
+		return clockError
 	}
 	since := o.h.starts[0].from
 	for _, g := range o.grids {
@@ -260,7 +251,7 @@ func (o *oracle) clockError(b int, at, of time.Time) time.Duration {
 			since = g.from
 		}
 	}
-	return least + of.Sub(since)*driftMost/1e6
+	return clockError + at.Sub(since)*driftMost/1e6
 }
 
 // phase is where in cluster time the windows of a budget begin.
@@ -338,7 +329,7 @@ func (o *oracle) place(x *take) {
 		return
 	case l.Algorithm == limiter.SlidingWindow || x.d.Degraded && !x.d.Allowed:
 		w := o.windowAt(x.budget, x.from.Add(l.Window/2))
-		if e := o.clockError(x.budget, x.to, x.to); w != nil && x.from.Add(-e).After(w.start) && x.to.Add(e).Before(w.end) {
+		if e := o.clockError(x.budget, x.to); w != nil && x.from.Add(-e).After(w.start) && x.to.Add(e).Before(w.end) {
 			w.takes = append(w.takes, x)
 		}
 		return
@@ -348,11 +339,7 @@ func (o *oracle) place(x *take) {
 	if w == nil {
 		return
 	}
-	slack := x.to.Sub(x.from) + o.clockError(x.budget, x.to, end) // what is left of the window will drift as well
-	if l.Lease != limiter.LeaseOff {                              // when a lease ends counts from when it was asked for
-		slack += o.h.s.oneWay()
-	}
-	if off := end.Sub(w.end); off.Abs() > slack {
+	if off := end.Sub(w.end); off.Abs() > x.to.Sub(x.from)+o.clockError(x.budget, x.to) {
 		o.fault(x, "the window ends %v from where it should, at %v", off, w.end.Format("15:04:05.000"))
 	}
 	w.takes = append(w.takes, x)

@@ -54,9 +54,7 @@ func newLab(t testing.TB, s *schedule) clusterLab {
 	if s.weather.together {
 		c.beginAll(all...)
 	}
-	if c.Settle(); s.weather.together && s.skewed() {
-		time.Sleep(clockTime) // each began with its own
-	}
+	c.Settle()
 	return c
 }
 

@@ -103,7 +103,6 @@ type step struct {
 	named bool    // it restarts under another name
 	sides [][]int // of a split; of a join, with the new node on one of them
 	nodes []int   // that start together
-	anew  bool    // and no others run
 	by    time.Duration
 	loss  float64
 	load  load
