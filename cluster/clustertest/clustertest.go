@@ -65,18 +65,12 @@ func New(t testing.TB, n int, opt Options) *Cluster {
 	if opt.Network == (simnet.Options{}) {
 		opt.Network = simnet.Options{Latency: 200 * time.Microsecond, KeepAlive: 2 * time.Second}
 	}
-	c := empty(t, opt)
+	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
+	t.Cleanup(c.Close)
 	for range n {
 		c.Add()
 	}
 	c.Settle()
-	return c
-}
-
-// empty is a network for a cluster without nodes yet.
-func empty(t testing.TB, opt Options) *Cluster {
-	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
-	t.Cleanup(c.Close)
 	return c
 }
 
@@ -106,15 +100,6 @@ func name(i int) string { return fmt.Sprintf("node%d", i) }
 func (c *Cluster) start(i int) {
 	c.t.Helper()
 	time.Sleep(time.Millisecond) // nodes never start at quite the same instant
-	node, err := c.begin(i)
-	if err != nil {
-		c.t.Fatalf("clustertest: node %d: %v", i, err)
-	}
-	c.nodes[i] = node
-}
-
-// begin starts the process of a node, on whatever goroutine.
-func (c *Cluster) begin(i int) (*cluster.Node, error) {
 	addr := func(h *simnet.Host) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
 	cfg := cluster.Config{
 		Name: name(i), Bind: addr(c.hosts[i]), Network: c.hosts[i], Logger: slog.New(slog.DiscardHandler),
@@ -129,7 +114,11 @@ func (c *Cluster) begin(i int) (*cluster.Node, error) {
 	if c.opt.Config != nil {
 		c.opt.Config(i, &cfg)
 	}
-	return cluster.Start(context.Background(), cfg)
+	node, err := cluster.Start(context.Background(), cfg)
+	if err != nil {
+		c.t.Fatalf("clustertest: node %d: %v", i, err)
+	}
+	c.nodes[i] = node
 }
 
 // Node is the node of a number, or nil while it is not running.

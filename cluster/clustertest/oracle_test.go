@@ -28,7 +28,6 @@ type grid struct {
 	budget int
 	shift  int64
 	lost   bool // nobody said where windows lie since
-	again  bool // clocks only drift: what was counted before is where it was
 }
 
 // window is all that was asked of one budget in one of its windows.
@@ -46,7 +45,6 @@ type windowKey struct {
 }
 
 const (
-	driftMost  = 400                    // ppm between two clocks
 	clockError = 100 * time.Millisecond // between two nodes' ideas of cluster time
 	hopTimeout = 20 * time.Millisecond  // a call that took no longer has not timed out anywhere
 	hopsMost   = 3                      // nodes that may have counted one take
@@ -113,7 +111,7 @@ func (o *oracle) calls() {
 
 // callMax is how long a take may take: as long as who holds and each successor may need.
 func (s *schedule) callMax(peaceful bool) time.Duration {
-	if each := callEach + 8*s.oneWay(); peaceful {
+	if each := callEach + 8*s.latency; peaceful {
 		return time.Duration(1+s.replicas) * each
 	}
 	return time.Duration(1+s.replicas) * callMost
@@ -171,7 +169,7 @@ func (o *oracle) certain(x *take) bool {
 	for _, e := range o.h.events {
 		after := hopTimeout
 		switch e.op {
-		case opSplit, opHeal, opPause, opResume, opStall:
+		case opSplit, opHeal, opPause, opResume:
 			after = heldTime
 		}
 		if (e.isFault() || after == heldTime) && touches(x, e.from, e.to.Add(after)) {
@@ -187,71 +185,31 @@ func (o *oracle) certain(x *take) bool {
 }
 
 // slow says whether a call took so long that something on its way may have timed out.
-func (x *take) slow(s *schedule) bool { return x.to.Sub(x.from) > hopTimeout+2*s.oneWay() }
+func (x *take) slow(s *schedule) bool { return x.to.Sub(x.from) > hopTimeout+2*s.latency }
 
 // makeGrids finds out where windows begin: from the clock of the first node, which
 // all others follow, and after a clock jumped, from what the nodes say then.
 func (o *oracle) makeGrids() {
 	for b := range o.h.s.budgets {
-		g := grid{budget: b, shift: int64(o.h.s.skews[0])}
-		if o.h.s.weather.together { // nobody knows which of them was the first
-			g = o.gridBy(b, time.Time{}, func(y *take) bool { return y.err == nil && !y.d.Degraded })
-		}
-		o.grids = append(o.grids, g)
+		o.grids = append(o.grids, grid{budget: b, shift: int64(o.h.s.skews[0])})
 	}
 	for _, t := range o.troubles {
 		if !t.clock {
 			continue
 		}
-		for b := range o.h.s.budgets {
-			o.grids = append(o.grids, o.gridAfter(b, t.to))
-		}
-	}
-	if !o.h.s.drifts() {
-		return
-	}
-	for _, at := range o.h.peace {
-		for b := range o.h.s.budgets {
-			if g := o.gridAfter(b, at); !g.lost && !slices.ContainsFunc(o.troubles, func(t trouble) bool { return t.clock && t.to.Equal(at) }) {
-				g.again = true
-				o.grids = append(o.grids, g)
+		for b, x := range o.h.s.budgets {
+			i := slices.IndexFunc(o.h.takes, func(y *take) bool {
+				return y.look > 0 && y.budget == b && y.from.Compare(t.to) >= 0
+			})
+			if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
+				o.grids = append(o.grids, grid{from: t.to, budget: b, lost: true})
+				continue
 			}
+			end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
+			w := int64(x.lim.Window)
+			o.grids = append(o.grids, grid{from: t.to, budget: b, shift: (x.phase() - end) % w})
 		}
 	}
-	slices.SortStableFunc(o.grids, func(a, b grid) int { return a.from.Compare(b.from) })
-}
-
-// gridAfter is how the windows of a budget lie in time, as the nodes say from a moment on.
-func (o *oracle) gridAfter(b int, at time.Time) grid {
-	return o.gridBy(b, at, func(y *take) bool { return y.look > 0 })
-}
-
-// gridBy is that by the first of some answers.
-func (o *oracle) gridBy(b int, at time.Time, which func(*take) bool) grid {
-	x := o.h.s.budgets[b]
-	i := slices.IndexFunc(o.h.takes, func(y *take) bool {
-		return y.budget == b && y.from.Compare(at) >= 0 && which(y)
-	})
-	if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
-		return grid{from: at, budget: b, lost: true}
-	}
-	end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
-	return grid{from: at, budget: b, shift: (x.phase() - end) % int64(x.lim.Window)}
-}
-
-// clockError is how much two nodes' ideas of cluster time, or its and the oracle's, may
-// differ at a moment. Where clocks drift, they do so since the oracle was told the time.
-func (o *oracle) clockError(b int, at time.Time) time.Duration {
-	if !o.h.s.drifts() {
-		return clockError
-	}
-	since := o.h.starts[0].from
-	for _, g := range o.grids {
-		if g.budget == b && !g.from.After(at) && !g.lost && g.from.After(since) {
-			since = g.from
-		}
-	}
-	return clockError + at.Sub(since)*driftMost/1e6
 }
 
 // phase is where in cluster time the windows of a budget begin.
@@ -263,12 +221,9 @@ func (b budget) phase() int64 {
 // reaches into a time in which nodes had clocks of their own.
 func (o *oracle) windowAt(b int, end time.Time) *window {
 	var g grid
-	var stepped time.Time // when clocks jumped last
 	for _, x := range o.grids {
 		if x.budget == b && !x.from.After(end) {
-			if g = x; !x.again {
-				stepped = x.from
-			}
+			g = x
 		}
 	}
 	if g.lost {
@@ -284,31 +239,14 @@ func (o *oracle) windowAt(b int, end time.Time) *window {
 	start := at.Add(-l.lim.Window)
 	// What was counted before a clock moved has moved along, and may lie in a window that
 	// has begun since.
-	moved := !stepped.IsZero() && start.Before(stepped.Add(l.lim.Window))
-	if moved || o.ownClocks(start, at) {
+	if !g.from.IsZero() && start.Before(g.from.Add(l.lim.Window)) || o.ownClocks(start, at) {
 		return nil
-	}
-	if w := o.drifted(b, at); w != nil {
-		return w
 	}
 	k := windowKey{b, at.UnixNano()}
 	if o.windows[k] == nil {
 		o.windows[k] = &window{budget: b, start: start, end: at}
 	}
 	return o.windows[k]
-}
-
-// drifted is the window that ends at a moment, as it was known before clocks drifted on.
-func (o *oracle) drifted(b int, end time.Time) *window {
-	if !o.h.s.drifts() {
-		return nil
-	}
-	for _, w := range o.windows {
-		if w.budget == b && w.end.Sub(end).Abs() < w.end.Sub(w.start)/4 {
-			return w
-		}
-	}
-	return nil
 }
 
 func (o *oracle) ownClocks(from, to time.Time) bool {
@@ -329,7 +267,7 @@ func (o *oracle) place(x *take) {
 		return
 	case l.Algorithm == limiter.SlidingWindow || x.d.Degraded && !x.d.Allowed:
 		w := o.windowAt(x.budget, x.from.Add(l.Window/2))
-		if e := o.clockError(x.budget, x.to); w != nil && x.from.Add(-e).After(w.start) && x.to.Add(e).Before(w.end) {
+		if w != nil && x.from.Add(-clockError).After(w.start) && x.to.Add(clockError).Before(w.end) {
 			w.takes = append(w.takes, x)
 		}
 		return
@@ -339,7 +277,7 @@ func (o *oracle) place(x *take) {
 	if w == nil {
 		return
 	}
-	if off := end.Sub(w.end); off.Abs() > x.to.Sub(x.from)+o.clockError(x.budget, x.to) {
+	if off := end.Sub(w.end); off.Abs() > x.to.Sub(x.from)+clockError {
 		o.fault(x, "the window ends %v from where it should, at %v", off, w.end.Format("15:04:05.000"))
 	}
 	w.takes = append(w.takes, x)

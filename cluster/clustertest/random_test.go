@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
 )
 
 var (
@@ -45,10 +49,25 @@ func TestRandom(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := generate(seed)
-				report(t, s, play(s, newLab(t, s)))
+				c := newClusterOf(t, s)
+				report(t, s, play(s, clusterLab{c}))
 			})
 		})
 	}
+}
+
+// newClusterOf starts the cluster that a schedule wants.
+func newClusterOf(t *testing.T, s *schedule) *Cluster {
+	return New(t, s.nodes, Options{
+		Network: simnet.Options{Seed: s.seed, Latency: s.latency, KeepAlive: 2 * time.Second},
+		Skews:   s.skews,
+		Config: func(_ int, cfg *cluster.Config) {
+			cfg.Replicas = s.replicas
+			if s.strict {
+				cfg.ExpectedNodes, cfg.ForgetAfter = s.nodes, 24*time.Hour
+			}
+		},
+	})
 }
 
 // report fails the test if the oracle found fault with a history.
