@@ -127,6 +127,20 @@ func (n *Node) pendingOf(part int) *pending {
 	return n.pending[part]
 }
 
+// pendingFrom is who holds what a partition waits for, as far as we know; "" if it waits
+// for nothing.
+func (n *Node) pendingFrom(part int) string {
+	if n.pendings.Load() == 0 {
+		return ""
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if w := n.pending[part]; w != nil {
+		return w.from
+	}
+	return ""
+}
+
 // handOver does one round of what is to be done: claims for what we wait for, and
 // the next step for what we hold and others own. Only the loop calls it.
 func (n *Node) handOver() {

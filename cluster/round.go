@@ -121,8 +121,8 @@ const askAgain = 2 * time.Millisecond // while a partition changes hands
 // holder is the peer that is asked first for a partition, nil if that is this node.
 // passing says that this node owns it already and passes the request on.
 func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
-	if w := n.pendingOf(part); w != nil {
-		return v.byName[w.from], true
+	if from := n.pendingFrom(part); from != "" {
+		return v.byName[from], true
 	}
 	p, _ = v.holderPeer(part, 0)
 	return p, false
