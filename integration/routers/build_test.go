@@ -40,9 +40,13 @@ func split(pattern string) (method, path string) {
 	return "", pattern
 }
 
+// decoded is a path as routers other than ServeMux want it: they compare it with what the
+// request's path means, not with how a pattern spells it.
+func decoded(path string) string { return strings.ReplaceAll(path, "%20", " ") }
+
 // colons is a path in the syntax of gin and echo.
 func colons(path string, rest string) string {
-	parts := strings.Split(path, "/")
+	parts := strings.Split(decoded(path), "/")
 	for i, p := range parts {
 		switch {
 		case p == "{$}":
@@ -92,6 +96,7 @@ func chiRouter(use ...func(http.Handler) http.Handler) func(*middleware.Middlewa
 
 // colonless is a path in chi's syntax.
 func colonless(path string) string {
+	path = decoded(path)
 	if i := strings.LastIndex(path, "/"); strings.HasSuffix(path, "...}") {
 		return path[:i+1] + "*"
 	}

@@ -40,7 +40,7 @@ func (s *spent) Give(context.Context, string, limiter.Limit, int64) error { retu
 // pool are the patterns of which each service has some.
 var pool = []string{
 	"POST /login", "/v1/token", "POST /v1/token/refresh", "GET /v1/users/{id}", "GET /v1/users/me", "/v1/users/{id}/keys/{key}",
-	"/files/{path...}", "/v2/{kind}/list", "/v2/", "GET /health", "/static/{path...}", "/a.b/c-d", "/deep/one/two/three", "/{$}", "GET /sp ace/x", "/caf\u00e9",
+	"/files/{path...}", "/v2/{kind}/list", "/v2/", "GET /health", "/static/{path...}", "/a.b/c-d", "/deep/one/two/three", "/{$}", "GET /sp%20ace/x", "/caf\u00e9",
 	"/other/{x}", "DELETE /v1/users/{id}",
 }
 
