@@ -8,7 +8,9 @@ import (
 )
 
 // Who holds a partition that this node owns and does not hold: it asks whom it takes for
-// the holder, which knows, or knows whom to ask.
+// the holder, which knows, or knows whom to ask. Who knows of nobody may just have come, as
+// this node may: of nodes that start at the same moment each takes another for the one that
+// was there before. So then all are asked, and only if all say so it is nobody's.
 
 // claimPending asks the holders of what we wait for, and ends waits that are over.
 func (n *Node) claimPending(v *view) {
@@ -32,9 +34,20 @@ func (n *Node) claimPending(v *view) {
 			n.takeOverLocked(v, part, from)
 			continue
 		}
-		if w.asked == 0 || age-w.asked >= claimEvery {
-			w.asked = age
+		if w.asked != 0 && age-w.asked < claimEvery {
+			continue
+		}
+		w.asked = age
+		if w.without == nil {
 			ask[p] = append(ask[p], part)
+			continue
+		}
+		left := w.unasked(v)
+		for _, p := range left {
+			ask[p] = append(ask[p], part)
+		}
+		if len(left) == 0 {
+			n.takeOverLocked(v, part, "")
 		}
 	}
 	n.mu.Unlock()
@@ -48,6 +61,16 @@ func (n *Node) claimPending(v *view) {
 			parts = parts[k:]
 		}
 	}
+}
+
+// unasked are those that may still know of a holder.
+func (w *pending) unasked(v *view) (left []*peer) {
+	for _, p := range v.all {
+		if !w.without[p.name] && !p.down.Load() {
+			left = append(left, p)
+		}
+	}
+	return left
 }
 
 func (n *Node) claim(p *peer, parts []int) {
@@ -90,18 +113,26 @@ func (n *Node) claimed(p *peer, c *claimCall) {
 	defer n.mu.Unlock()
 	for i, part := range c.parts {
 		w := n.pending[part]
-		if w == nil || w.from != p.name {
+		if w == nil || w.from != p.name && w.without == nil {
 			continue
 		}
 		switch name := c.names[i]; {
 		case name == p.name:
+			w.from, w.without = name, nil
 			w.since = n.clock.age() // it lives, holds it, and will complete, however much there is to ship
 		case name == "" || name == n.cfg.Name:
-			n.takeOverLocked(n.view.Load(), part, "")
+			first := w.without == nil
+			if first {
+				w.without = map[string]bool{}
+			}
+			if w.without[p.name] = true; first || len(w.unasked(n.view.Load())) == 0 {
+				w.asked = 0
+				n.kick(n.flush)
+			}
 		case n.view.Load().byName[name] == nil || w.hops >= hopsMax:
 			w.hops = 0 // gossip is behind: ask again soon
 		default:
-			w.from, w.asked = name, 0
+			w.from, w.asked, w.without = name, 0, nil
 			w.hops++
 			n.kick(n.flush)
 		}

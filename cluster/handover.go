@@ -24,6 +24,8 @@ type pending struct {
 	asked time.Duration // age of the last claim; 0 is never
 	hops  int           // how many nodes have sent us on
 	done  chan struct{} // closed when the wait is over
+
+	without map[string]bool // while all are asked: who knows of nobody that holds it
 }
 
 // ceded is a partition whose "complete" has not been acknowledged.

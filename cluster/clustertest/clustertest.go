@@ -100,6 +100,14 @@ func name(i int) string { return fmt.Sprintf("node%d", i) }
 func (c *Cluster) start(i int) {
 	c.t.Helper()
 	time.Sleep(time.Millisecond) // nodes never start at quite the same instant
+	node, err := c.begin(i)
+	if err != nil {
+		c.t.Fatalf("clustertest: node %d: %v", i, err)
+	}
+	c.nodes[i] = node
+}
+
+func (c *Cluster) begin(i int) (*cluster.Node, error) {
 	addr := func(h *simnet.Host) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
 	cfg := cluster.Config{
 		Name: name(i), Bind: addr(c.hosts[i]), Network: c.hosts[i], Logger: slog.New(slog.DiscardHandler),
@@ -114,11 +122,7 @@ func (c *Cluster) start(i int) {
 	if c.opt.Config != nil {
 		c.opt.Config(i, &cfg)
 	}
-	node, err := cluster.Start(context.Background(), cfg)
-	if err != nil {
-		c.t.Fatalf("clustertest: node %d: %v", i, err)
-	}
-	c.nodes[i] = node
+	return cluster.Start(context.Background(), cfg)
 }
 
 // Node is the node of a number, or nil while it is not running.
