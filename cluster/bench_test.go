@@ -57,45 +57,60 @@ func foreignKey(n *Node, l limiter.Limit, not int) string {
 	}
 }
 
+// algorithms are a limit that no benchmark reaches, by each of two ways to count.
+var algorithms = []limiter.Limit{
+	{Algorithm: limiter.FixedWindow, Quota: limiter.MaxQuota, Window: time.Hour},
+	{Algorithm: limiter.TokenBucket, Quota: limiter.MaxQuota, Window: time.Hour},
+}
+
 func BenchmarkTakeForwarded(b *testing.B) {
-	l := limiter.Limit{Quota: limiter.MaxQuota, Window: time.Hour, Lease: limiter.LeaseOff}
 	for _, secret := range []string{"", "0123456789abcdef"} {
 		nodes := startNodes(b, 2, func(c *Config) { c.Secret = []byte(secret) })
-		for _, callers := range []int{1, 64, 256} {
-			b.Run(fmt.Sprintf("tls=%v/callers=%d", secret != "", callers), func(b *testing.B) {
-				keys := make([]string, callers)
-				for i := range keys {
-					keys[i] = foreignKey(nodes[0], l, i)
-				}
-				b.ReportAllocs()
-				b.ResetTimer()
-				var left atomic.Int64
-				left.Store(int64(b.N))
-				var wg sync.WaitGroup
-				for i := range callers {
-					wg.Go(func() {
-						for left.Add(-1) >= 0 {
-							if d, err := nodes[0].Take(context.Background(), keys[i], l, 1); err != nil || d.Degraded {
-								b.Error(d, err)
-								return
-							}
-						}
-					})
-				}
-				wg.Wait()
-			})
+		for _, l := range algorithms {
+			l.Lease = limiter.LeaseOff
+			benchmarkForwarded(b, fmt.Sprintf("tls=%v/%v", secret != "", l.Algorithm), nodes, l)
 		}
 	}
 }
 
+func benchmarkForwarded(b *testing.B, name string, nodes []*Node, l limiter.Limit) {
+	for _, callers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("%s/callers=%d", name, callers), func(b *testing.B) {
+			keys := make([]string, callers)
+			for i := range keys {
+				keys[i] = foreignKey(nodes[0], l, i)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var wg sync.WaitGroup
+			for i := range callers {
+				wg.Go(func() {
+					for left.Add(-1) >= 0 {
+						if d, err := nodes[0].Take(context.Background(), keys[i], l, 1); err != nil || d.Degraded {
+							b.Error(d, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
 func BenchmarkTakeHeld(b *testing.B) {
-	l := limiter.Per(limiter.MaxQuota, time.Hour)
 	n := startNodes(b, 1, nil)[0]
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := n.Take(context.Background(), "key", l, 1); err != nil {
-			b.Fatal(err)
-		}
+	for _, l := range algorithms {
+		b.Run(l.Algorithm.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := n.Take(context.Background(), "key", l, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -127,30 +142,45 @@ func BenchmarkShipping(b *testing.B) {
 // A key over its limit, asked at a node that does not hold it.
 func BenchmarkTakeDenied(b *testing.B) {
 	nodes := startNodes(b, 2, nil)
-	l := limiter.Per(1, time.Hour)
-	key := foreignKey(nodes[0], l, 0)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := nodes[0].Take(context.Background(), key, l, 1); err != nil {
-			b.Fatal(err)
-		}
+	for _, l := range algorithms {
+		l.Quota = 1
+		b.Run(l.Algorithm.String(), func(b *testing.B) {
+			key := foreignKey(nodes[0], l, 0)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := nodes[0].Take(context.Background(), key, l, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
 // A hot key, asked on all of three nodes at once by as many callers as there are cores.
 func BenchmarkTakeLeased(b *testing.B) {
 	nodes := startNodes(b, 3, nil)
-	l := limiter.Limit{Quota: limiter.MaxQuota, Window: time.Hour, Lease: limiter.LeaseAlways}
-	var next atomic.Int64
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		n := nodes[next.Add(1)%3]
-		for pb.Next() {
-			if _, err := n.Take(context.Background(), "hot", l, 1); err != nil {
-				b.Error(err)
-				return
-			}
+	leased := func() (sum int64) {
+		for _, n := range nodes {
+			sum += n.Stats().Leased
 		}
-	})
-	b.ReportMetric(float64(nodes[0].Stats().Leased+nodes[1].Stats().Leased+nodes[2].Stats().Leased)/float64(b.N), "leased/op")
+		return sum
+	}
+	for _, l := range algorithms {
+		l.Lease = limiter.LeaseAlways
+		b.Run(l.Algorithm.String(), func(b *testing.B) {
+			var next atomic.Int64
+			before := leased()
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				n := nodes[next.Add(1)%3]
+				for pb.Next() {
+					if _, err := n.Take(context.Background(), "hot", l, 1); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(leased()-before)/float64(b.N), "leased/op")
+		})
+	}
 }
