@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 )
 
@@ -182,16 +183,29 @@ func (l Limit) Capacity() int64 {
 // Check returns the error that Take gives for arguments that cannot be, or nil.
 func Check(key string, l Limit, cost int64) error { return check(key, &l, cost) }
 
-// check is Check. Nearly every limit is one of the window algorithms and in order:
-// that is settled by one expression, and what is not in order is put into words by
-// the rest.
+// check is Check. Nearly every limit is in order: that is settled by one expression for
+// the window algorithms and one more for buckets, and what is not in order is put into
+// words by the rest.
 func check(key string, l *Limit, cost int64) error {
 	if uint64(l.Quota-1) < MaxQuota && uint64(l.Window-MinWindow) <= uint64(MaxWindow-MinWindow) &&
-		l.Algorithm < TokenBucket && l.Burst == 0 && l.Split <= SplitQuorum && l.Lease <= LeaseAlways &&
-		uint(len(key)-1) < MaxKeyLen && uint64(cost) <= uint64(l.Quota) {
+		l.Split <= SplitQuorum && l.Lease <= LeaseAlways && uint(len(key)-1) < MaxKeyLen &&
+		(l.Algorithm < TokenBucket && l.Burst == 0 && uint64(cost) <= uint64(l.Quota) ||
+			l.Algorithm == TokenBucket && l.bucketFits(cost)) {
 		return nil
 	}
 	return checkSlow(key, *l, cost)
+}
+
+// bucketFits says whether burst and cost of a bucket can be, given that the rest can: a
+// product in place of Validate's quotient.
+func (l *Limit) bucketFits(cost int64) bool {
+	most := l.Quota
+	if l.Burst != 0 {
+		most = l.Burst
+	}
+	refill, rest := bits.Mul64(uint64(most), uint64(l.interval()))
+	return l.Quota <= int64(l.Window) && uint64(most-1) < MaxQuota && uint64(cost) <= uint64(most) &&
+		refill == 0 && rest <= uint64(MaxWindow)
 }
 
 func checkSlow(key string, l Limit, cost int64) error {

@@ -3,6 +3,8 @@ package limiter
 import (
 	"context"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +106,26 @@ func TestKeysDoNotRunTogether(t *testing.T) {
 		require.NotContains(t, seen, key, "%q and %q", parts, seen[key])
 		seen[key] = parts
 	}
+}
+
+// The expression that settles nearly every limit says what the words of the rest say.
+func TestCheckIsItsWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	near := func(of ...int64) int64 { return of[r.IntN(len(of))] + r.Int64N(5) - 2 }
+	good := 0
+	for range 200_000 {
+		l := Limit{
+			Algorithm: Algorithm(r.IntN(4)), Split: Split(r.IntN(5)), Lease: Lease(r.IntN(4)),
+			Quota:  near(0, 10, 1_000_000, MaxQuota, math.MinInt64+2),
+			Window: time.Duration(near(0, int64(MinWindow), int64(time.Hour), int64(MaxWindow))),
+			Burst:  near(0, 10, int64(MaxWindow/time.Hour), MaxQuota) * int64(r.IntN(2)),
+		}
+		key, cost := strings.Repeat("k", int(max(0, near(0, 10, MaxKeyLen)))), near(0, l.Quota, l.Burst)
+		slow := checkSlow(key, l, cost)
+		require.Equal(t, slow, check(key, &l, cost), "%+v", l)
+		if slow == nil {
+			good++
+		}
+	}
+	require.Greater(t, good, 100)
 }
