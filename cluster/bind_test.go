@@ -71,7 +71,7 @@ func TestZones(t *testing.T) {
 	n, err := Start(t.Context(), Config{Join: []string{"[fe80::9%weir0]:7946"}, Network: nw, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer n.Close()
-	n.list.Join([]string{withoutZone("[fe80::9%weir0]:7946")})
+	n.gossip.Join(withoutZone("[fe80::9%weir0]:7946"))
 	_, err = n.port.WriteTo([]byte{1}, "[fe80::9]:7946")
 	assert.Error(t, err, "there is no such interface")
 	for i, addr := range nw.seen() {

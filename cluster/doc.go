@@ -19,7 +19,7 @@
 //
 // # Where to look
 //
-//	who is there, and who is missing? gossip.go, members.go, news.go, roster.go, view.go
+//	who is there, and who is missing? internal/membership; news.go asks nodes, view.go is what follows
 //	what if two have one name?        contest.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
 //	how long does it wait for whom?   wait.go; peer.go for who does not answer
@@ -28,10 +28,10 @@
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)
 //	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
-//	how does a split heal?            rejoin.go and attempts.go, then handover.go and ship.go
-//	what may a side of a split admit? view.go (share, count), orphan.go, round.go (forcedShare)
+//	how does a split heal?            rejoin.go, then handover.go and ship.go
+//	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
 //	what time is it?                  clock.go, look.go, sync.go
-//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), gossip.go (meta), roster.go
+//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), internal/membership
 //	what may a peer ask?              serve.go
 //	one port for all of it            port.go, network.go, zone.go
 //	when does a node start and end?   node.go, leave.go

@@ -61,7 +61,7 @@ func (n *Node) grant(c *leaseCall, from hello) {
 	v, age := n.view.Load(), n.awake()
 	p := v.byName[from.name]
 	if p == nil || p.origin != from.origin || !v.owns(c.id.Partition()) || n.leaving.Load() ||
-		v.heard < v.known || !v.caught || v.healing(age) {
+		!v.sets.Whole() || !v.caught || v.healing(age) {
 		return // in doubt, every take is decided by itself
 	}
 	s, now := &n.leases, n.clock.own(age)

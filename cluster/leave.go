@@ -42,7 +42,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	gossip := make(chan struct{})
 	go func() { // waits for gossip to spread it: tellLeaving is quicker
 		defer close(gossip)
-		n.list.UpdateNode(spreading(ctx)) // that nobody hears it is no reason to stay
+		n.gossip.AnnounceLeave(spreading(ctx))
 	}()
 	err := n.drain(ctx, false)
 	<-returned
@@ -54,18 +54,9 @@ func (n *Node) Leave(ctx context.Context) error {
 		err = n.drain(ctx, true)
 	}
 	<-gossip
-	n.leaveGossip(spreading(ctx))
+	n.gossip.Leave(spreading(ctx))
 	n.passLast(ctx)
 	return err
-}
-
-// leaveGossip says goodbye, unless somebody closed the node meanwhile.
-func (n *Node) leaveGossip(most time.Duration) {
-	n.listGate <- struct{}{}
-	defer func() { <-n.listGate }()
-	if !n.closed.Load() { // memberlist panics when it has been shut down
-		n.list.Leave(most)
-	}
 }
 
 // passLast waits until those requests are answered that this node is passing on.

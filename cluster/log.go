@@ -117,3 +117,25 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup changes nothing: no line of a node has groups.
 func (h logHandler) WithGroup(string) slog.Handler { return h }
+
+// told is what has been logged once.
+type told struct {
+	mu   sync.Mutex
+	what map[string]bool
+}
+
+const toldMost = 64 // before it forgets
+
+// once calls tell the first time that it hears of what.
+func (t *told) once(what string, tell func()) {
+	t.mu.Lock()
+	first := !t.what[what]
+	if t.what == nil || len(t.what) >= toldMost {
+		t.what = map[string]bool{}
+	}
+	t.what[what] = true
+	t.mu.Unlock()
+	if first {
+		tell()
+	}
+}

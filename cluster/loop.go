@@ -18,7 +18,7 @@ func (n *Node) loop() {
 	defer tick.Stop()
 	var synced, slewed, flushed time.Duration
 	var asked []asking
-	revise := n.clock.age() + n.reviseIn()
+	revise := n.reviseAt(n.clock.age())
 	for {
 		select {
 		case <-n.ctx.Done():
@@ -50,7 +50,7 @@ func (n *Node) loop() {
 		}
 		if changed || age >= revise {
 			n.rebuild()
-			revise = age + n.reviseIn()
+			revise = n.reviseAt(age)
 			synced = 0
 		}
 		n.answerClaims(asked)

@@ -15,6 +15,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -25,14 +26,14 @@ func TestLateNewsOfAnEarlierProcess(t *testing.T) {
 		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
 		time.Sleep(time.Second)
 		a := nodes[0]
-		old := a.members.get("b")
-		require.True(t, a.members.restarted("b", old.addr, old.origin+1, a.clock.age())) // heardOf, before the loop ran
-		gossip{a}.NotifyLeave(&memberlist.Node{Name: "b", Meta: meta{old.origin, true}.encode()})
+		old := a.members.Get("b")
+		require.True(t, a.members.Restarted(membership.Process{Name: "b", Origin: old.Origin + 1}, old.Addr, a.clock.age())) // heardOf, before the loop ran
+		a.gossip.NotifyLeave(&memberlist.Node{Name: "b", Meta: membership.Meta{Origin: old.Origin, Leaving: true}.Encode()})
 		for range 1000 { // there is no such process, so it must turn out which one there is
 			time.Sleep(10 * time.Millisecond)
-			require.True(t, a.members.get("b").live, "lost, though it answers")
+			require.True(t, a.members.Get("b").Live, "lost, though it answers")
 		}
-		require.Equal(t, nodes[1].origin, a.members.get("b").origin)
+		require.Equal(t, nodes[1].origin, a.members.Get("b").Origin)
 	})
 }
 
@@ -50,10 +51,11 @@ func TestRetiredWhileATakeIsUnderWay(t *testing.T) {
 		done := make(chan bool)
 		go func() { d, _ := a.Take(t.Context(), key, l, 1); done <- d.Allowed }()
 		time.Sleep(25 * time.Millisecond) // b has counted it; the answer is on its way
-		a.lose(a.members.get("b"))
+		require.True(t, a.members.Lose(a.members.Get("b"), a.clock.age()))
+		a.kick(a.changed)
 		require.True(t, <-done)
 		time.Sleep(time.Second)
-		a.members.see("b", b.addr.String(), meta{b.origin, false}, a.clock.age())
+		a.members.Alive(membership.Process{Name: "b", Origin: b.origin}, b.Addr(), false, a.clock.age())
 		a.kick(a.changed)
 		time.Sleep(2 * time.Second)
 		d, _ := b.Take(t.Context(), key, l, 0)
@@ -99,8 +101,8 @@ func TestNewsInAnyOrder(t *testing.T) {
 		peers := [2]*peer{nodes[0].view.Load().byName["b"], nodes[1].view.Load().byName["b"]}
 		look := func(what string) {
 			for i, n := range nodes[:2] {
-				m := n.members.get("b")
-				require.True(t, m.live && m.origin == b.origin, "%s takes it for %+v after %s", n.Name(), m, what)
+				m := n.members.Get("b")
+				require.True(t, m.Live && m.Origin == b.origin, "%s takes it for %+v after %s", n.Name(), m, what)
 				require.Same(t, peers[i], n.view.Load().byName["b"], "the connection of %s, after %s", n.Name(), what)
 			}
 		}
@@ -116,8 +118,8 @@ func TestNewsInAnyOrder(t *testing.T) {
 				switch l.From = []string{"b", "a", "c"}[r.IntN(3)]; r.IntN(3) {
 				case 0: // an "alive", perhaps one that says goodbye
 					kind, l.From = lateAlive, ""
-					l.Addr, l.Port, l.Vsn = b.addr.Addr().AsSlice(), b.addr.Port(), []uint8{1, 5, 2, wireVersion, wireVersion, wireVersion}
-					l.Meta = meta{b.origin - 1 - limiter.Origin(r.IntN(3)), r.IntN(2) == 0}.encode()
+					l.Addr, l.Port, l.Vsn = b.addr.Addr().AsSlice(), b.addr.Port(), []uint8{1, 5, 2, membership.Version, membership.Version, membership.Version}
+					l.Meta = membership.Meta{Origin: b.origin - 1 - limiter.Origin(r.IntN(3)), Leaving: r.IntN(2) == 0}.Encode()
 				}
 				l.send(t, pc, kind, to.Addr())
 				what += fmt.Sprintf(" %d %+v to %s;", kind, l, to.Name())
@@ -134,8 +136,8 @@ func TestNewsInAnyOrder(t *testing.T) {
 		}
 		for _, n := range nodes[:2] { // memberlist has come to know that it lives
 			alive := 0
-			for _, m := range n.list.Members() {
-				if m.Name == "b" {
+			for _, name := range n.gossip.Alive() {
+				if name == "b" {
 					alive++
 				}
 			}
@@ -151,17 +153,16 @@ func TestRestartWithTheClockSetBack(t *testing.T) {
 		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
 		time.Sleep(time.Second)
 		a, b := nodes[0], nodes[1]
-		later := *a.members.get("b")
-		later.origin, later.said = later.origin+1e9, 1
+		later := membership.Process{Name: "b", Origin: b.origin + 1e9}
 		for _, live := range []bool{true, false} {
-			a.members.mu.Lock()
-			later.live = live
-			a.members.putLocked(later)
-			a.members.mu.Unlock()
-			gossip{a}.NotifyUpdate(&memberlist.Node{Name: "b", Addr: b.addr.Addr().AsSlice(), Port: b.addr.Port(), Meta: meta{b.origin, false}.encode()})
+			require.True(t, a.members.Alive(later, b.Addr(), false, a.clock.age()))
+			if !live {
+				require.True(t, a.members.Lose(a.members.Get("b"), a.clock.age()))
+			}
+			a.gossip.NotifyUpdate(&memberlist.Node{Name: "b", Addr: b.addr.Addr().AsSlice(), Port: b.addr.Port(), Meta: membership.Meta{Origin: b.origin}.Encode()})
 			time.Sleep(5 * time.Second)
-			m := a.members.get("b")
-			require.True(t, m.live && m.origin == b.origin, "%+v", m)
+			m := a.members.Get("b")
+			require.True(t, m.Live && m.Origin == b.origin, "%+v", m)
 		}
 	})
 }

@@ -14,8 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/memberlist"
-
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -29,6 +28,7 @@ type Node struct {
 	cfg    Config
 	log    *slog.Logger
 	logs   *logQueue // in front of cfg.Logger
+	told   told
 	origin limiter.Origin
 	addr   netip.AddrPort // as told to the others
 	hasher limiter.Hasher
@@ -41,31 +41,30 @@ type Node struct {
 
 	port     *port
 	server   *transport.Server
-	list     *memberlist.Memberlist
-	members  members
-	attempts attempts
-	contest  contest
+	gossip   *membership.Gossip
+	members  *membership.Members
+	attempts membership.Attempts
+	contest  *membership.Contest
 	view     atomic.Pointer[view]
 
 	// informed is the last table by which all others have sent what is due to this node.
 	informed atomic.Pointer[ring.Table]
 
-	listGate chan struct{} // its place is for who ends list
-	changed  chan struct{} // the members changed
-	flush    chan struct{} // there is something to hand over or to ship
-	steps    chan struct{} // the clock must step
-	claims   chan asking
-	meet     chan string   // addresses of nodes that see other members than we do
-	started  chan struct{} // closed when the node is a member and has its first view
-	settled  atomic.Bool   // the same, for those who do not wait
-	whole    atomic.Bool   // it decides, or has once decided, for all that it owns
-	leaving  atomic.Bool
-	closed   atomic.Bool
-	ticked   atomic.Int64 // age at which watch last looked
-	resting  atomic.Int32 // what the loop does: see pace
-	passing  atomic.Int64 // requests being passed on
-	timed    atomic.Bool  // cluster time is known, or there is nobody who knows it
-	follows  bool         // another node has told it, at the start
+	changed chan struct{} // the members changed
+	flush   chan struct{} // there is something to hand over or to ship
+	steps   chan struct{} // the clock must step
+	claims  chan asking
+	meet    chan string   // addresses of nodes that see other members than we do
+	started chan struct{} // closed when the node is a member and has its first view
+	settled atomic.Bool   // the same, for those who do not wait
+	whole   atomic.Bool   // it decides, or has once decided, for all that it owns
+	leaving atomic.Bool
+	closed  atomic.Bool
+	ticked  atomic.Int64 // age at which watch last looked
+	resting atomic.Int32 // what the loop does: see pace
+	passing atomic.Int64 // requests being passed on
+	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
+	follows bool         // another node has told it, at the start
 
 	remeasure atomic.Bool  // some clock jumped: ask all peers how long they have lived
 	syncTurn  int          // the loop's; which peer is asked in turn
@@ -116,7 +115,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
-		claims: make(chan asking, claimQueue), listGate: make(chan struct{}, 1), started: make(chan struct{}),
+		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unresolved: map[string]bool{}}
 	n.near, n.leases.out, n.tallies.by = newNear(), map[limiter.ID]*leased{}, map[limiter.Origin]*tally{}
 	n.calls.New = func() any { return new(takeCall) }
@@ -124,8 +123,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.logs = newLogQueue(cfg.Logger.Handler())
 	n.log = slog.New(logHandler{q: n.logs})
 	n.origin = newOrigin(n.clock.now())
-	n.members.self, n.members.origin = cfg.Name, n.origin
-	n.members.forget, n.members.expected = cfg.ForgetAfter, cfg.ExpectedNodes
+	self := membership.Process{Name: cfg.Name, Origin: n.origin}
+	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
 	n.own = n.tallies.of(n.origin, 0)
 	n.hasher = limiter.NewHasher(cfg.Secret)
 	n.ledger = limiter.NewLedger(n.origin, cfg.MaxKeys)
@@ -136,7 +135,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Now != nil {
 		n.loops.Go(func() { n.clock.sample(n.ctx.Done()) })
 	}
-	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, known: 1, heard: 1, caught: true})
+	whole := membership.Size{With: 1, Base: 1}
+	n.view.Store(&view{table: alone, peers: make([]*peer, 1), byName: map[string]*peer{}, seen: 1, sets: whole, before: whole, caught: true})
 	if err := n.open(ctx); err != nil {
 		n.Close()
 		return nil, err
@@ -168,18 +168,14 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.addr, err = advertised(n.cfg, n.port.addr()); err != nil {
 		return err
 	}
-	n.members.at(n.addr.String())
+	n.members.At(n.addr.String())
 	n.followSeeds(ctx) // windows tile cluster time: know it before deciding anything
 	n.timed.Store(true)
 	if err := n.nameTaken(ctx); err != nil {
 		return err
 	}
-	gc, err := gossipConfig(n)
-	if err != nil {
-		return err
-	}
-	if n.list, err = memberlist.Create(gc); err != nil {
-		return fmt.Errorf("cluster: gossip: %w", err)
+	if n.gossip, err = membership.Listen(n.members, n.gossipConfig()); err != nil {
+		return fmt.Errorf("cluster: %w", err)
 	}
 	n.port.listen()
 	n.joinSeeds(ctx)
@@ -188,12 +184,17 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
-	n.members.start()
+	n.members.Started()
 	close(n.started)
 	n.loops.Go(n.loop)
 	n.loops.Go(n.watch)
 	n.loops.Go(n.rejoin)
 	return nil
+}
+
+func (n *Node) gossipConfig() membership.GossipConfig {
+	return membership.GossipConfig{Label: n.cfg.Label, Secret: n.cfg.Secret, Port: n.port, Bound: n.port.addr(), Advertise: n.addr,
+		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.told.once}
 }
 
 func (n *Node) transportConfig() transport.Config {
@@ -220,10 +221,8 @@ func (n *Node) Close() {
 		n.closed.Store(true)
 		n.wgMu.Unlock()
 		n.cancel()
-		if n.list != nil {
-			n.listGate <- struct{}{} // a Leave says goodbye first
-			n.list.Shutdown()
-			<-n.listGate
+		if n.gossip != nil {
+			n.gossip.Close()
 		}
 		if n.port != nil {
 			n.port.Shutdown()

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -29,7 +30,7 @@ const (
 func (n *Node) takeOverLocked(v *view, part int, from string) {
 	n.orphans.since[part].Store(0)
 	// A holder that left has handed over. One whose name has another process by now did not.
-	if m := n.members.get(from); m != nil && (m.live || m.vanished(n.clock.age(), n.cfg.ForgetAfter)) {
+	if m := n.members.Get(from); m != nil && (m.Live || m.Vanished(n.clock.age(), n.cfg.ForgetAfter)) {
 		n.orphans.from[part] = from
 		n.orphans.blind[part].Store(n.knowsNothing(v, part))
 		n.orphans.since[part].Store(max(1, int64(n.clock.age())))
@@ -51,9 +52,9 @@ func (n *Node) adopt(v *view) {
 		from := n.orphans.from[part]
 		is, known := missing[from]
 		if !known {
-			m := n.members.get(from)
-			is = m != nil && (m.vanished(age, n.cfg.ForgetAfter) ||
-				m.live && age-m.backAt < healTime && !n.members.hasCaughtUp(from, v.table.Fingerprint()))
+			m := n.members.Get(from)
+			is = m != nil && (m.Vanished(age, n.cfg.ForgetAfter) ||
+				m.Live && age-m.BackAt < membership.HealTime && !m.HasCaughtUp(v.table.Fingerprint()))
 			missing[from] = is
 		}
 		if !is {
@@ -69,10 +70,10 @@ func (n *Node) adopt(v *view) {
 func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
 	part := id.Partition()
 	since := time.Duration(n.orphans.since[part].Load())
-	if since == 0 || v.heard >= v.known && (mode != limiter.SplitFull || v.caught) {
+	if since == 0 || v.sets.Whole() && (mode != limiter.SplitFull || v.caught) {
 		return s, false
 	}
-	age, one := n.clock.age(), limiter.Share{Seen: 1, Known: v.known}
+	age, one := n.clock.age(), limiter.Share{Seen: 1, Known: v.sets.Base}
 	switch {
 	case mode == limiter.SplitFull:
 		return one, n.orphans.blind[part].Load() && !v.caught && age-since < blindTime
@@ -81,5 +82,5 @@ func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Li
 	}
 	// The last holder may be in the minority, and did not know it at first.
 	began := age - time.Duration(now-limiter.WindowStart(id, l, now))
-	return limiter.Share{Seen: v.heard, Known: v.known}, mode == limiter.SplitQuorum && began < since
+	return limiter.Share{Seen: v.sets.With, Known: v.sets.Base}, mode == limiter.SplitQuorum && began < since
 }

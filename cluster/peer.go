@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -51,12 +52,12 @@ const missedAfter = 3 * time.Second // without an answer, before an operator hea
 
 // peerFor is the peer of a member: the one in the old view, or a new one, which
 // connects when it is first used.
-func (n *Node) peerFor(old *view, m *member) *peer {
-	if p := old.byName[m.name]; p != nil && p.addr == m.addr && p.origin == m.origin {
+func (n *Node) peerFor(old *view, m *membership.Member) *peer {
+	if p := old.byName[m.Name]; p != nil && p.addr == m.Addr && p.origin == m.Origin {
 		return p
 	}
-	p := &peer{name: m.name, addr: m.addr, origin: m.origin}
-	p.calls = n.dialFor(p, m.name, m.addr)
+	p := &peer{name: m.Name, addr: m.Addr, origin: m.Origin}
+	p.calls = n.dialFor(p, m.Name, m.Addr)
 	p.calls.Connect() // the first take need not wait for it
 	p.agreed.Store(n.trusts())
 	return p
@@ -169,9 +170,15 @@ type hello struct {
 	taken      string // in an answer: the address of another living node that has the asker's name
 }
 
+// process is who introduces itself.
+func (h hello) process() membership.Process {
+	return membership.Process{Name: h.name, Origin: h.origin}
+}
+
 const (
 	helloFields    = 5
 	helloFieldsMin = 4 // of earlier versions
+	schemeMax      = 128
 )
 
 func (h hello) encode() []byte {

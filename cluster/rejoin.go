@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -18,8 +20,7 @@ import (
 // tries to join whoever it knows of and does not see: the configured seeds, for ever, and
 // for some hours the last addresses of nodes that vanished. It does so also while it sees
 // some nodes: each side of a split may have several. One that is found brings all others.
-// Each address is tried on its own, see attempts.go: however many dead ones there are, no
-// living one waits for them.
+// Each address is tried on its own, by membership.Attempts.
 
 const (
 	joinTimeout = 2 * time.Second
@@ -52,17 +53,17 @@ func (n *Node) rejoin() {
 func (n *Node) exchange(addr string) {
 	// What a peer calls its address is for the peer to get right. If this fails, the
 	// difference will be seen again.
-	if _, err := netip.ParseAddrPort(addr); err != nil || !n.attempts.begin("meet "+addr, n.clock.age()) {
+	if _, err := netip.ParseAddrPort(addr); err != nil || !n.attempts.Begin("meet "+addr, n.clock.age()) {
 		return
 	}
 	select {
 	case <-time.After(meetAfter):
 		if !n.leaving.Load() {
-			n.list.Join([]string{addr})
+			n.gossip.Join(addr)
 		}
 	case <-n.ctx.Done():
 	}
-	n.attempts.end("meet "+addr, n.clock.age(), nil, pauses{})
+	n.attempts.End("meet "+addr, n.clock.age(), nil, membership.Pauses{})
 }
 
 // joinSeeds joins at the start: until all addresses have answered, or, once one has, for a
@@ -111,33 +112,33 @@ func (n *Node) joinSeeds(ctx context.Context) {
 // closes the channel that it returns after the last.
 func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 	var wg sync.WaitGroup
-	live, missing := n.members.addresses(n.clock.age())
+	live, missing := n.members.Addresses(n.clock.age())
 	live = append(live, n.addr.String(), n.port.addr().String())
 	alone := len(n.view.Load().all) == 0
-	try := func(addr string, p pauses) {
-		if slices.Contains(live, withoutZone(addr)) || !n.attempts.begin(addr, n.clock.age()) {
+	try := func(addr string, p membership.Pauses) {
+		if slices.Contains(live, withoutZone(addr)) || !n.attempts.Begin(addr, n.clock.age()) {
 			return
 		}
 		wg.Add(1)
 		if !n.spawn(func() {
 			defer wg.Done()
 			err := n.join(addr)
-			n.attempts.end(addr, n.clock.age(), err, p)
+			n.attempts.End(addr, n.clock.age(), err, p)
 			tried(addr, err)
 		}) {
 			wg.Done()
 		}
 	}
 	for _, seed := range n.cfg.Join {
-		p := seedPauses(alone)
-		if !n.attempts.begin("seed "+seed, n.clock.age()) {
+		p := membership.SeedPauses(alone)
+		if !n.attempts.Begin("seed "+seed, n.clock.age()) {
 			continue
 		}
 		wg.Add(1)
 		if !n.spawn(func() {
 			defer wg.Done()
 			addrs, err := n.resolve(n.ctx, seed)
-			n.attempts.end("seed "+seed, n.clock.age(), nil, pauses{p.first, p.first})
+			n.attempts.End("seed "+seed, n.clock.age(), nil, membership.Pauses{First: p.First, Most: p.First})
 			if err != nil {
 				tried(seed, err)
 			}
@@ -149,10 +150,10 @@ func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 		}
 	}
 	for _, addr := range missing {
-		if n.attempts.crowded() {
+		if n.attempts.Crowded() {
 			break // the rest when these have ended: who vanished last comes first
 		}
-		try(addr, lostPauses)
+		try(addr, membership.LostPauses)
 	}
 	all := make(chan struct{})
 	if !n.spawn(func() { wg.Wait(); close(all) }) {
@@ -168,8 +169,13 @@ func (n *Node) join(addr string) error {
 	if err != nil || h.origin == n.origin {
 		return err
 	}
-	_, err = n.list.Join([]string{withoutZone(addr)})
-	return err
+	return n.gossip.Join(withoutZone(addr))
+}
+
+// lookIn is how long until the next look at who is missing.
+func (n *Node) lookIn() time.Duration {
+	_, missing := n.members.Addresses(n.clock.age())
+	return membership.LookIn(len(missing) > 0 || len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0)
 }
 
 // knock asks who is at an address, and for how long that process has lived.
@@ -196,10 +202,21 @@ func (n *Node) knock(ctx context.Context, addr string) (h hello, lived time.Dura
 // reportRefusal tells, once, why an address that answers does not let this node in.
 func (n *Node) reportRefusal(addr string, err error) {
 	if why := refusal(err); why != "" {
-		n.members.refuse("at "+addr+why, func() {
+		n.told.once("at "+addr+why, func() {
 			n.log.Error("cannot join: refused", "node", n.cfg.Name, "addr", addr, "why", why)
 		})
 	}
+}
+
+// refusal is why the other side refuses this one, if it does; else empty.
+func refusal(err error) string {
+	if r, ok := errors.AsType[*transport.RefusedError](err); ok {
+		return r.Reason
+	}
+	if errors.Is(err, transport.ErrProof) || errors.Is(err, transport.ErrProtocol) {
+		return err.Error()
+	}
+	return ""
 }
 
 // seeds are the addresses behind Config.Join, without this node's own.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -39,6 +40,13 @@ func lab(t *testing.T) *simnet.Network {
 	return simnet.New(simnet.Options{Latency: 200 * time.Microsecond, KeepAlive: time.Second})
 }
 
+// lost tells a node of one that it has seen, and that vanished a while ago.
+func lost(n *Node, name, addr string, ago time.Duration) {
+	age := n.clock.age() - ago
+	n.members.Alive(membership.Process{Name: name, Origin: 1}, addr, false, age)
+	n.members.Lose(n.members.Get(name), age)
+}
+
 // A split heals within seconds although 200 addresses are remembered that swallow every
 // packet, without a seed on the other side; and those are tried less and less, and at
 // last not at all.
@@ -59,13 +67,11 @@ func TestDeadAddressesHoldNobodyUp(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		holes := 200
 		for _, n := range []*Node{a, b} {
-			n.members.mu.Lock()
 			for i := range holes {
 				name := fmt.Sprintf("dead%d", i)
 				nw.Host(name+n.Name(), fmt.Sprintf("127.9.%d.%d", i/200, i%200+1)).Crash()
-				n.members.putLocked(member{name: name, addr: fmt.Sprintf("127.9.%d.%d:7946", i/200, i%200+1), origin: 1, lostAt: n.clock.age()})
+				lost(n, name, fmt.Sprintf("127.9.%d.%d:7946", i/200, i%200+1), 0)
 			}
-			n.members.mu.Unlock()
 		}
 		nw.Partition([]string{"a"})
 		for b.Stats().Live > 1 || a.Stats().Live > 1 {
@@ -87,14 +93,11 @@ func TestDeadAddressesHoldNobodyUp(t *testing.T) {
 		perHole := float64(dials.sum("127.9.")) / float64(holes)
 		require.Less(t, perHole, 50.0, "dials of a dead address in ten minutes")
 		require.Greater(t, perHole, 10.0)
-		b.members.mu.Lock()
-		for _, x := range b.members.byName {
-			if y := *x; !x.live {
-				y.lostAt -= lostFor
-				b.members.putLocked(y)
+		for _, x := range b.members.Snapshot(b.clock.age()).Members {
+			if !x.Live {
+				lost(b, x.Name, x.Addr, membership.LostFor)
 			}
 		}
-		b.members.mu.Unlock()
 		time.Sleep(10 * time.Second) // those under way end
 		dials.reset()
 		time.Sleep(10 * time.Minute)
@@ -107,11 +110,9 @@ func TestSeedsComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nw := lab(t)
 		a := mustStart(t, nw.Host("a", "127.1.0.1"), "a", "127.1.0.2:7946")
-		a.members.mu.Lock()
 		for i := range 1000 {
-			a.members.putLocked(member{name: fmt.Sprint(i), addr: fmt.Sprintf("127.9.%d.%d:7946", i/200, i%200+1), origin: 1, lostAt: a.clock.age()})
+			lost(a, fmt.Sprint(i), fmt.Sprintf("127.9.%d.%d:7946", i/200, i%200+1), 0)
 		}
-		a.members.mu.Unlock()
 		time.Sleep(time.Hour)
 		b := mustStart(t, nw.Host("b", "127.1.0.2"), "b")
 		began := time.Now()

@@ -1,12 +1,9 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
-	"time"
 )
 
 // What an operator reads of the members: one line for each change, and it is true.
@@ -19,7 +16,7 @@ func (n *Node) reportMembers(old, v *view, restarted []string) {
 	if slices.Equal(was, is) && len(restarted) == 0 {
 		return
 	}
-	args := []any{"node", n.cfg.Name, "live", len(is), "known", v.known}
+	args := []any{"node", n.cfg.Name, "live", len(is), "known", v.sets.Base}
 	level := slog.LevelInfo
 	some := func(what string, names []string) {
 		if len(names) > 0 {
@@ -33,9 +30,9 @@ func (n *Node) reportMembers(old, v *view, restarted []string) {
 		}
 	}
 	for _, name := range was {
-		switch m := n.members.get(name); {
+		switch m := n.members.Get(name); {
 		case slices.Contains(is, name):
-		case name == n.cfg.Name || m == nil || m.leaving:
+		case name == n.cfg.Name || m == nil || m.Leaving:
 			left = append(left, name)
 		default:
 			lost, level = append(lost, name), slog.LevelWarn
@@ -46,49 +43,4 @@ func (n *Node) reportMembers(old, v *view, restarted []string) {
 	some("left", left)
 	some("lost", lost)
 	n.log.Log(context.Background(), level, "members", append(args, "names", is)...)
-}
-
-// gossipLog takes memberlist's log. Nearly all of it is for debugging: what it calls
-// errors are a node that leaves while somebody talks to it, a stranger's packet, or a
-// crash that the members tell of. What only gossip can know is told in our words, and not
-// again for a while.
-type gossipLog struct {
-	to   *slog.Logger
-	node string
-
-	mu   sync.Mutex
-	told map[string]time.Time
-}
-
-const gossipLogEvery = 10 * time.Minute
-
-var gossipTells = []struct{ line, means string }{
-	{"over TCP but UDP probes failed", "packets do not reach a node that streams reach: is UDP blocked? News of members travels slowly"},
-	{"handler queue full", "more gossip comes in than can be handled"},
-	{"Too many pending push/pull", "more gossip comes in than can be handled"},
-}
-
-func (g *gossipLog) Write(line []byte) (int, error) {
-	text := string(bytes.TrimSpace(line))
-	for _, t := range gossipTells {
-		if !bytes.Contains(line, []byte(t.line)) {
-			continue
-		}
-		g.mu.Lock()
-		last, known := g.told[t.means]
-		again := !known || time.Since(last) > gossipLogEvery
-		if again {
-			if g.told == nil {
-				g.told = map[string]time.Time{}
-			}
-			g.told[t.means] = time.Now()
-		}
-		g.mu.Unlock()
-		if again {
-			g.to.Warn(t.means, "node", g.node, "gossip", text)
-			return len(line), nil
-		}
-	}
-	g.to.Debug("gossip", "node", g.node, "line", text)
-	return len(line), nil
 }

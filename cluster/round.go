@@ -133,7 +133,7 @@ func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
 // perhaps just not noticed yet; one node's share by a node without copies.
 func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share {
 	if alone || n.mode(l) != limiter.SplitFull {
-		return limiter.Share{Seen: 1, Known: v.known}
+		return limiter.Share{Seen: 1, Known: v.sets.Base}
 	}
 	return limiter.Share{}
 }
@@ -154,7 +154,7 @@ func (n *Node) knowsNothing(v *view, part int) bool {
 	}
 	told := false
 	for _, p := range v.all {
-		caught := n.members.hasCaughtUp(p.name, v.table.Fingerprint())
+		caught := n.members.HasCaughtUp(p.name, v.table.Fingerprint())
 		if !caught && !p.down.Load() {
 			return true
 		}

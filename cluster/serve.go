@@ -42,7 +42,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	}
 	if h.scheme != ring.Scheme {
 		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.scheme, nameMax, h.name, ring.Scheme)
-		s.n.members.refuse("hello "+h.name, func() { s.n.log.Error("refused a node", "why", err) })
+		s.n.told.once("hello "+h.name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
@@ -54,8 +54,8 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 // stranger says whether a living node at another address has the peer's name. Until
 // that one is gone, the peer may read the clock, and nothing else.
 func (n *Node) stranger(h hello) bool {
-	m := n.members.get(h.name)
-	return m != nil && m.live && m.addr != h.addr && m.origin != h.origin
+	m := n.members.Get(h.name)
+	return m != nil && m.Live && m.Addr != h.addr && m.Origin != h.origin
 }
 
 // Serve answers one request.
@@ -110,7 +110,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	case kindShip:
 		return buf, true, n.receiveShip(body, from)
 	case kindLeaving:
-		if !n.members.left(from.name, from.origin) {
+		if !n.members.Goodbye(from.process()) {
 			return buf, true, errStarting // it is not known yet: it will say so again
 		}
 		n.kick(n.changed)
@@ -120,13 +120,12 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.readRequest(body); err != nil {
 			return buf, true, err
 		}
-		n.members.caughtUp(from.name, from.origin, c.fingerprint)
+		if n.members.CaughtUp(from.process(), c.fingerprint) {
+			n.kick(n.changed)
+		}
 		if p := n.view.Load().byName[from.name]; c.ask && p != nil {
 			p.caughtUp.Store(0)
 			n.kick(n.flush)
-		}
-		if !n.view.Load().caught {
-			n.kick(n.changed)
 		}
 		return buf, true, nil
 	case kindTime:

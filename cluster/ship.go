@@ -177,7 +177,7 @@ func (n *Node) tellCaughtUp(v *view) {
 	f, age := v.table.Fingerprint(), int64(n.clock.age())
 	var owing map[*peer]bool
 	for _, p := range v.all {
-		ask := !n.members.hasCaughtUp(p.name, f) && age-p.askedAt.Load() >= int64(askCaughtUp)
+		ask := !n.members.HasCaughtUp(p.name, f) && age-p.askedAt.Load() >= int64(askCaughtUp)
 		if p.caughtUp.Load() == f && !ask || p.down.Load() {
 			continue
 		}

@@ -124,7 +124,7 @@ func (n *Node) usable(ctx context.Context) error {
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
 func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
 	var s limiter.Share
-	if v.heard < v.known || !v.caught || v.healing(age) {
+	if !v.sets.Whole() || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
 		if s, minority = v.share(mode, id.Partition(), age); minority {
 			return n.minorityDecision(), true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 )
@@ -33,7 +34,7 @@ func someView(t *testing.T) (v *view, b *peer, mine, theirs int) {
 // the other side's slots go to the owner.
 func TestShareOfWhatAnotherOwns(t *testing.T) {
 	v, _, mine, theirs := someView(t)
-	v.known, v.heard, v.before, v.knownBefore, v.backAt = 6, 6, 2, 5, time.Minute
+	v.sets, v.before, v.backAt = membership.Size{With: 6, Base: 6}, membership.Size{With: 2, Base: 5}, time.Minute
 	for _, c := range []struct {
 		mode     limiter.Split
 		part     int
@@ -41,12 +42,12 @@ func TestShareOfWhatAnotherOwns(t *testing.T) {
 		share    limiter.Share
 		minority bool
 	}{
-		{limiter.SplitShare, mine, v.backAt + healTime/2, limiter.Share{}, false},
-		{limiter.SplitShare, theirs, v.backAt + healTime/2, limiter.Share{Seen: 2, Known: 5}, false},
-		{limiter.SplitShare, theirs, v.backAt + healTime, limiter.Share{}, false},
-		{limiter.SplitQuorum, mine, v.backAt + healTime/2, limiter.Share{}, false},
-		{limiter.SplitQuorum, theirs, v.backAt + healTime/2, limiter.Share{}, true},
-		{limiter.SplitFull, theirs, v.backAt + healTime/2, limiter.Share{}, false},
+		{limiter.SplitShare, mine, v.backAt + membership.HealTime/2, limiter.Share{}, false},
+		{limiter.SplitShare, theirs, v.backAt + membership.HealTime/2, limiter.Share{Seen: 2, Known: 5}, false},
+		{limiter.SplitShare, theirs, v.backAt + membership.HealTime, limiter.Share{}, false},
+		{limiter.SplitQuorum, mine, v.backAt + membership.HealTime/2, limiter.Share{}, false},
+		{limiter.SplitQuorum, theirs, v.backAt + membership.HealTime/2, limiter.Share{}, true},
+		{limiter.SplitFull, theirs, v.backAt + membership.HealTime/2, limiter.Share{}, false},
 	} {
 		s, minority := v.share(c.mode, c.part, c.age)
 		require.Equal(t, c.share, s, "%v", c)
@@ -70,38 +71,6 @@ func TestOwingWhatAnotherOwns(t *testing.T) {
 	require.Empty(t, n.owing(v))
 	n.unacked[theirs] = &ceded{to: b}
 	require.True(t, n.owing(v)[b])
-}
-
-// Members that came back count all at once, when the last of them has caught up, or had
-// time enough.
-func TestThoseWhoComeBackCountTogether(t *testing.T) {
-	v, _, _, _ := someView(t)
-	n := &Node{}
-	now := time.Now()
-	n.clock.init(func() time.Time { return now })
-	list := []*member{{name: "b", live: true}, {name: "c", live: true, backAt: 1}, {name: "d", live: true, backAt: 1}}
-	v.seen, n.members.byName = 4, map[string]*member{}
-	for _, m := range list {
-		v.byName[m.name], n.members.byName[m.name] = &peer{}, m
-	}
-	heard := func() int {
-		n.count(v, list, 0)
-		return v.heard
-	}
-	require.Equal(t, 2, heard())
-	n.members.caughtUp("c", 0, v.table.Fingerprint())
-	require.Equal(t, 2, heard())
-	n.members.caughtUp("d", 0, v.table.Fingerprint()+1)
-	require.Equal(t, 2, heard())
-	n.members.caughtUp("d", 0, v.table.Fingerprint())
-	require.Equal(t, 4, heard())
-	delete(n.members.caught, "d")
-	require.Equal(t, 2, heard())
-	require.Equal(t, 2, v.before)
-	now = now.Add(healTime + 1)
-	n.clock.read()
-	require.Equal(t, 4, heard())
-	require.Equal(t, 4, v.before)
 }
 
 // Who holds which rank of a partition, and which one before, against the same in other words.

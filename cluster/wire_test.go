@@ -38,8 +38,7 @@ var (
 	aRecall   = recallCall{id: limiter.ID{Hi: 1, Lo: 2}, number: 7, wait: time.Second, left: 20, lost: true}
 	anUndo    = undoCall{list: []undo{{id: aTake.id, lim: aTake.lim, cost: 3, asker: 1 << 63, number: 70000, relay: true},
 		{lim: aTake.lim, window: 1_700_000_000_000_000_000}}, done: 1}
-	aRoster = []entry{{name: "node0"}, {name: "node1", addr: "127.0.0.1:7946", origin: 9, state: stateMissing, gone: time.Minute}}
-	aTime   = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
+	aTime = timeCall{age: time.Hour, now: 1_700_000_000_000_000_000}
 )
 
 // The bytes between nodes: nodes of different builds must agree on them.
@@ -67,8 +66,6 @@ func TestWireGolden(t *testing.T) {
 		{"undo", anUndo.AppendRequest(nil)},
 		{"undo answer", anUndo.appendAnswer(nil)},
 		{"hello", hello{name: "node1", addr: "127.0.0.1:7946", origin: 9, scheme: "s"}.encode()},
-		{"meta", meta{origin: 9, leaving: true}.encode()},
-		{"roster", appendRoster(nil, aRoster)},
 	} {
 		fmt.Fprintf(&b, "%s: %x\n", m.name, m.wire)
 	}
@@ -133,12 +130,6 @@ func TestWireRoundTrip(t *testing.T) {
 	got, err := readHello(h.encode())
 	require.NoError(t, err)
 	require.Equal(t, h, got)
-	m, err := readMeta(meta{origin: 3, leaving: true}.encode())
-	require.NoError(t, err)
-	require.Equal(t, meta{origin: 3, leaving: true}, m)
-	r, err := readRoster(appendRoster(nil, aRoster))
-	require.NoError(t, err)
-	require.Equal(t, aRoster, r)
 }
 
 // A full frame of the largest slots, and a claim of the longest names, fit.
@@ -168,7 +159,6 @@ func TestWireFitsIntoAFrame(t *testing.T) {
 	require.Less(t, len(claim.appendAnswer(nil)), transport.MaxFrame-overhead)
 	h := hello{name: strings.Repeat("x", nameMax), addr: strings.Repeat("x", 64), origin: math.MaxUint64, scheme: strings.Repeat("x", schemeMax)}
 	require.Less(t, len(h.encode()), transport.MaxHello)
-	require.Less(t, len(meta{origin: math.MaxUint64}.encode()), 512, "memberlist panics above")
 }
 
 // A newer minor version may add elements at the end.
@@ -199,7 +189,7 @@ func TestWireIsMsgpack(t *testing.T) {
 func FuzzWire(f *testing.F) {
 	for _, seed := range [][]byte{aTake.AppendRequest(nil), anAnswer.appendAnswer(nil), aShip.AppendRequest(nil),
 		aClaim.AppendRequest(nil), aClaim.appendAnswer(nil), anUndo.AppendRequest(nil), aComplete.AppendRequest(nil), aTime.appendAnswer(nil), aKeep.AppendRequest(nil),
-		hello{name: "n"}.encode(), meta{origin: 1}.encode(), appendRoster(nil, aRoster), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
+		hello{name: "n"}.encode(), {0xdd, 0xff, 0xff, 0xff, 0xff}, {}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -261,20 +251,6 @@ func FuzzWire(f *testing.F) {
 			h2, err := readHello(h.encode())
 			require.NoError(t, err)
 			require.Equal(t, h, h2)
-		}
-		if r, err := readRoster(b); err == nil {
-			r2, err := readRoster(appendRoster(nil, r))
-			require.NoError(t, err)
-			require.ElementsMatch(t, r, r2)
-			m := members{self: "self", forget: time.Minute}
-			m.learn(r, time.Hour)
-			require.LessOrEqual(t, len(m.byName), vanishedMax)
-			require.LessOrEqual(t, len(m.roster(time.Hour)), vanishedMax+1)
-		}
-		if m, err := readMeta(b); err == nil {
-			m2, err := readMeta(m.encode())
-			require.NoError(t, err)
-			require.Equal(t, m, m2)
 		}
 	})
 }

@@ -1,0 +1,80 @@
+package membership
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/limiter"
+)
+
+// Process is one process of a node. A node that starts anew is another one.
+type Process struct {
+	Name   string
+	Origin limiter.Origin // a later process of the name normally has a larger one
+}
+
+// Member is another node, as far as this one knows: its latest process. It never changes:
+// news makes a new Member.
+type Member struct {
+	Process
+	Addr    string
+	Live    bool
+	Leaving bool          // it said goodbye: it hands over what it has, or is gone
+	Guest   bool          // it came while others were missing: see roster.go
+	LostAt  time.Duration // this node's age when it was seen no more
+	BackAt  time.Duration // and when it came with slots that others may need; 0 if it has none
+
+	caughtUp uint64 // the fingerprint of the last table by which it has sent all that is due
+	said     uint32 // how often gossip said that this process lives: see Lose
+	denied   bool   // gossip's last word is that it does not
+	answered bool   // it has answered at its address itself
+}
+
+// State is what a member is, in one word.
+type State uint8
+
+// The states of a member. The numbers travel in rosters.
+const (
+	Living    State = iota
+	Visiting        // living, and a guest
+	Returning       // living, back for less than HealTime: what it admitted may not be known here
+	Missing         // vanished without a goodbye, and still counts as known
+	Left            // said goodbye, not long ago
+	Forgotten       // none of these: it is remembered for its address at most
+
+	states = int(Forgotten) // that travel
+)
+
+// HealTime is for how long at most members that vanished and came back do not count.
+// Normally they say when they have caught up, after one flush.
+const HealTime = 3 * time.Second
+
+// State is what the member is at an age, if it is forgotten after a time.
+func (x *Member) State(age, forget time.Duration) State {
+	switch {
+	case x.Live && x.Guest:
+		return Visiting
+	case x.Live && x.BackAt != 0 && age-x.BackAt < HealTime:
+		return Returning
+	case x.Live:
+		return Living
+	case age-x.LostAt >= forget:
+		return Forgotten
+	case x.Leaving:
+		return Left
+	}
+	return Missing
+}
+
+// Vanished says whether it is gone without a goodbye, and still counts as known.
+func (x *Member) Vanished(age, forget time.Duration) bool { return x.State(age, forget) == Missing }
+
+// back says whether it lives and came back less than HealTime ago.
+func (x *Member) back(age time.Duration) bool {
+	return x.Live && x.BackAt != 0 && age-x.BackAt < HealTime
+}
+
+// Agreed says whether it lives, and gossip says so too.
+func (x *Member) Agreed() bool { return x.Live && x.said > 0 && !x.denied }
+
+// HasCaughtUp says whether it has sent all that is due by a table.
+func (x *Member) HasCaughtUp(fingerprint uint64) bool { return x.caughtUp == fingerprint }
