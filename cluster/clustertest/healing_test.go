@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,17 +60,17 @@ func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, expected int
 	return c, l, long
 }
 
-// spendWhileHealing heals the cluster and asks all nodes without a pause. In the end the
-// whole quota is spent, no less and no more.
+// spendWhileHealing heals the cluster and asks all nodes without a pause, until they have
+// met and four seconds are over. In the end the whole quota is spent, no less and no more.
 func spendWhileHealing(t *testing.T, c *Cluster, keys []string, l limiter.Limit, sum map[string]int) {
 	c.Heal()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	end := time.Now().Add(5 * time.Second) // more than healTime
+	var met atomic.Bool
 	for _, i := range c.Running() {
 		for _, k := range keys {
 			wg.Go(func() {
-				for ; time.Now().Before(end); time.Sleep(time.Millisecond) {
+				for ; !met.Load(); time.Sleep(time.Millisecond) {
 					d, err := c.Node(i).Take(t.Context(), k, l, 1)
 					mu.Lock()
 					assert.NoError(t, err)
@@ -81,6 +82,9 @@ func spendWhileHealing(t *testing.T, c *Cluster, keys []string, l limiter.Limit,
 			})
 		}
 	}
+	c.Settle()
+	time.Sleep(4 * time.Second) // a share grows within three
+	met.Store(true)
 	wg.Wait()
 	for _, k := range keys {
 		assert.EqualValues(t, l.Quota, sum[k], "key %s", k)
