@@ -52,7 +52,7 @@ func (n *Node) claimPending(v *view) {
 	}
 	n.mu.Unlock()
 	if late > 0 {
-		n.log.Warn("began to decide without the last holders, which do not hand over", "node", n.cfg.Name, "partitions", late)
+		n.log.Warn("began to decide without the last holders, which do not hand over", "partitions", late)
 	}
 	for p, parts := range ask {
 		for len(parts) > 0 {

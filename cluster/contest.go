@@ -73,9 +73,9 @@ func (n *Node) contested() {
 		switch {
 		case is != nil && was == nil:
 			n.log.Error("another living node has this node's name; this one decides nothing while it lives",
-				"node", n.cfg.Name, "addr", n.addr, "other", is.Addr)
+				"addr", n.addr, "other", is.Addr)
 		case is == nil && was != nil:
-			n.log.Warn("the other node of this name is gone", "node", n.cfg.Name, "other", was.Addr)
+			n.log.Warn("the other node of this name is gone", "other", was.Addr)
 		}
 		if (is == nil) != (was == nil) || is != nil && is.Process != was.Process {
 			n.kick(n.changed)

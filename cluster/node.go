@@ -120,7 +120,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.near, n.leases.out, n.tallies.by = newNear(), map[limiter.ID]*leased{}, map[limiter.Origin]*tally{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
-	n.logs = newLogQueue(cfg.Logger.Handler())
+	n.logs = newLogQueue(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))
 	n.log = slog.New(logHandler{q: n.logs})
 	n.origin = newOrigin(n.clock.now())
 	self := membership.Process{Name: cfg.Name, Origin: n.origin}

@@ -103,7 +103,7 @@ func (n *Node) joinSeeds(ctx context.Context) {
 	default:
 	}
 	if slices.Sort(failed); len(failed) > 0 && n.ctx.Err() == nil {
-		n.log.Warn("cannot join yet; trying again for ever", "node", n.cfg.Name, "addrs", failed, "error", why)
+		n.log.Warn("cannot join yet; trying again for ever", "addrs", failed, "error", why)
 	}
 }
 
@@ -203,7 +203,7 @@ func (n *Node) knock(ctx context.Context, addr string) (h hello, lived time.Dura
 func (n *Node) reportRefusal(addr string, err error) {
 	if why := refusal(err); why != "" {
 		n.told.once("at "+addr+why, func() {
-			n.log.Error("cannot join: refused", "node", n.cfg.Name, "addr", addr, "why", why)
+			n.log.Error("cannot join: refused", "addr", addr, "why", why)
 		})
 	}
 }
@@ -267,8 +267,8 @@ func (n *Node) reportLookup(seed string, err error) {
 	n.mu.Unlock()
 	switch {
 	case err != nil && !was && n.ctx.Err() == nil:
-		n.log.Warn("cannot resolve a seed; trying again for ever", "node", n.cfg.Name, "seed", seed, "error", err)
+		n.log.Warn("cannot resolve a seed; trying again for ever", "seed", seed, "error", err)
 	case err == nil && was:
-		n.log.Info("resolved a seed", "node", n.cfg.Name, "seed", seed)
+		n.log.Info("resolved a seed", "seed", seed)
 	}
 }

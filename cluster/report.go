@@ -16,7 +16,7 @@ func (n *Node) reportMembers(old, v *view, restarted []string) {
 	if slices.Equal(was, is) && len(restarted) == 0 {
 		return
 	}
-	args := []any{"node", n.cfg.Name, "live", len(is), "known", v.sets.Base}
+	args := []any{"live", len(is), "known", v.sets.Base}
 	level := slog.LevelInfo
 	some := func(what string, names []string) {
 		if len(names) > 0 {

@@ -161,5 +161,5 @@ func (n *Node) stepClock() {
 		p.agreed.Store(false)
 	}
 	n.remeasure.Store(true)
-	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
+	n.log.Warn("cluster time stepped", "by", d)
 }

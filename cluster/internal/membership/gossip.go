@@ -75,7 +75,7 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.DeadNodeReclaimTime = time.Millisecond // a dead node's name may come back elsewhere
 	c.DelegateProtocolVersion, c.DelegateProtocolMin, c.DelegateProtocolMax = Version, Version, Version
 	c.Delegate, c.Events, c.Conflict, c.Alive = g, g, g, g
-	c.Logger = log.New(&gossipLog{to: g.cfg.Log, node: c.Name}, "", 0)
+	c.Logger = log.New(&gossipLog{to: g.cfg.Log}, "", 0)
 	if len(g.cfg.Secret) > 0 {
 		key, err := hkdf.Key(sha256.New, g.cfg.Secret, nil, "weir gossip v1", 32)
 		if err != nil {

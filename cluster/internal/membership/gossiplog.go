@@ -12,8 +12,7 @@ import (
 // crash that the members tell of. What only gossip can know is told in our words, and not
 // again for a while.
 type gossipLog struct {
-	to   *slog.Logger
-	node string
+	to *slog.Logger
 
 	mu   sync.Mutex
 	told map[string]time.Time
@@ -44,10 +43,10 @@ func (g *gossipLog) Write(line []byte) (int, error) {
 		}
 		g.mu.Unlock()
 		if again {
-			g.to.Warn(t.means, "node", g.node, "gossip", text)
+			g.to.Warn(t.means, "gossip", text)
 			return len(line), nil
 		}
 	}
-	g.to.Debug("gossip", "node", g.node, "line", text)
+	g.to.Debug("gossip", "line", text)
 	return len(line), nil
 }
