@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -16,25 +17,25 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if !n.settled.Load() {
 		return false
 	}
-	if kind == kindGive {
+	if kind == wire.KindGive {
 		return n.giveHeld(c)
 	}
 	got := n.leases.got.Load()
-	c.d, ok = n.takeOnce(n.view.Load(), n.awake(), c)
-	return ok && (c.d.Allowed || c.d.Degraded || !n.leases.denied(c.id, got))
+	c.Decision, ok = n.takeOnce(n.view.Load(), n.awake(), c)
+	return ok && (c.Decision.Allowed || c.Decision.Degraded || !n.leases.denied(c.ID, got))
 }
 
 // passOn answers later, from a goroutine of its own.
-func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from hello, buf []byte) ([]byte, bool, error) {
-	end := time.Now().Add(c.left)
+func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from wire.Hello, buf []byte) ([]byte, bool, error) {
+	end := time.Now().Add(c.Left)
 	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
 		defer n.passing.Add(-1)
 		n.answerFor(kind, &c, from, end)
-		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
-		if c.outcome != decided {
-			c.d = limiter.Decision{}
+		t.Answer(id, c.AppendAnswer(nil), nil) // lost with its connection
+		if c.Outcome != wire.Decided {
+			c.Decision = limiter.Decision{}
 		}
-		c.settle(c.d)
+		c.settle(c.Decision)
 	})
 	if !ok {
 		n.passing.Add(-1)
@@ -46,17 +47,17 @@ func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, f
 // answerFor finds an answer to a request for a partition that is not held here, until
 // its asker does not wait any longer: then nothing is decided. One that was passed on
 // already is not passed on again.
-func (n *Node) answerFor(kind uint8, c *takeCall, from hello, end time.Time) {
+func (n *Node) answerFor(kind uint8, c *takeCall, from wire.Hello, end time.Time) {
 	if !n.begun(end) {
-		c.outcome = unreachable
+		c.Outcome = wire.Unreachable
 		return
 	}
-	part, flags := c.id.Partition(), c.flags
-	last := spare(c.left, n.cfg.CallTimeout)
-	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), told: flags&flagFailover != 0, sure: flags&flagFailover != 0, blind: flags&flagBlind != 0}
+	part, flags := c.ID.Partition(), c.Flags
+	last := spare(c.Left, n.cfg.CallTimeout)
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), told: flags&wire.Failover != 0, sure: flags&wire.Failover != 0, blind: flags&wire.Blind != 0}
 	for {
 		r.v = n.view.Load()
-		if flags&flagPassed != 0 {
+		if flags&wire.Passed != 0 {
 			n.answerPassed(&r, part)
 			return
 		}
@@ -68,13 +69,13 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello, end time.Time) {
 		}
 	}
 	d, ok := r.here()
-	if !ok && flags&flagFailover != 0 && n.succeeds(r.v, part) {
+	if !ok && flags&wire.Failover != 0 && n.succeeds(r.v, part) {
 		holder, _ := n.holder(r.v, part)
-		if ok, _ := r.askOthers(holder, flagFailover); ok {
+		if ok, _ := r.askOthers(holder, wire.Failover); ok {
 			return // the holder lives, but neither the asker nor we reach it
 		}
 	}
-	coming := n.pendingOf(part) != nil && c.outcome == notHolder
+	coming := n.pendingOf(part) != nil && c.Outcome == wire.NotHolder
 	if !ok && !coming && r.v.owns(part) {
 		r.end = end.Add(-last / 2) // so late, nobody hands it over any more
 		holder, _ := n.holder(r.v, part)
@@ -85,11 +86,11 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from hello, end time.Time) {
 	if !ok && !coming && time.Now().Before(end) && (r.v.owns(part) || n.succeeds(r.v, part)) {
 		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
 	}
-	switch c.d = d; {
+	switch c.Decision = d; {
 	case ok:
-		c.outcome = decided
+		c.Outcome = wire.Decided
 	case !coming:
-		c.outcome = unreachable
+		c.Outcome = wire.Unreachable
 	}
 }
 
@@ -111,49 +112,49 @@ func (n *Node) begun(end time.Time) bool {
 
 // answerHere passes a request on to the partition's holder, or says that the asker is
 // it. Not ok means that this node may have to decide, perhaps after a hand-over.
-func (n *Node) answerHere(r *round, part int, from hello) (ok bool) {
-	if r.c.d, ok = r.here(); ok {
-		r.c.outcome = decided
+func (n *Node) answerHere(r *round, part int, from wire.Hello) (ok bool) {
+	if r.c.Decision, ok = r.here(); ok {
+		r.c.Outcome = wire.Decided
 		return true
 	}
 	holder, passing := n.holder(r.v, part)
 	switch {
 	case holder == nil:
-		r.c.outcome = unreachable
+		r.c.Outcome = wire.Unreachable
 		return false
-	case holder.name != from.name:
-	case n.pendingOf(part) != nil && holder.origin != from.origin:
-		r.c.outcome = unreachable // the one from which it was to come is gone: a new process has its name
+	case holder.name != from.Name:
+	case n.pendingOf(part) != nil && holder.origin != from.Origin:
+		r.c.Outcome = wire.Unreachable // the one from which it was to come is gone: a new process has its name
 		return false
 	case n.pendingOf(part) != nil:
-		r.c.outcome = notHolder // nor is the asker: somebody else still has it
+		r.c.Outcome = wire.NotHolder // nor is the asker: somebody else still has it
 		return false
-	case holder.origin != from.origin: // the asker is a new process, which knows nothing yet
-		if r.c.outcome = unreachable; !n.succeeds(r.v, part) {
+	case holder.origin != from.Origin: // the asker is a new process, which knows nothing yet
+		if r.c.Outcome = wire.Unreachable; !n.succeeds(r.v, part) {
 			return false
 		}
-		r.c.outcome = decided
-		r.c.d = r.decideAs(n.knowsNothing(r.v, part))
+		r.c.Outcome = wire.Decided
+		r.c.Decision = r.decideAs(n.knowsNothing(r.v, part))
 		return true
 	case r.blind && r.hadCopies(part) && !n.knowsNothing(r.v, part):
-		r.c.outcome = decided // the asker cannot be the holder, whatever we think
-		r.c.d = r.decideAs(false)
+		r.c.Outcome = wire.Decided // the asker cannot be the holder, whatever we think
+		r.c.Decision = r.decideAs(false)
 		return true
-	case n.cededTo(part) == from.name:
-		r.c.outcome = notHolder // "complete" is on its way to the asker, or was there first
+	case n.cededTo(part) == from.Name:
+		r.c.Outcome = wire.NotHolder // "complete" is on its way to the asker, or was there first
 		return true
 	default:
 		// Each takes the other for the holder. Told so, the asker will find that it is;
 		// or else its "complete" is late, and only if it does not come must we decide.
-		r.c.outcome = notHolder
+		r.c.Outcome = wire.NotHolder
 		return r.told
 	}
-	flags := uint8(flagPassed)
+	flags := uint8(wire.Passed)
 	if r.refused && passing {
-		flags = flagFailover // it knows who decides, or has copies
+		flags = wire.Failover // it knows who decides, or has copies
 	}
 	ok, _ = r.ask(holder, flags)
-	r.refused = r.c.outcome == notHolder
+	r.refused = r.c.Outcome == wire.NotHolder
 	return ok
 }
 
@@ -178,8 +179,8 @@ func (n *Node) answerPassed(r *round, part int) {
 	if !ok && r.v.owns(part) && n.pendingOf(part) == nil {
 		d, ok = r.decideAs(false), true
 	}
-	if r.c.outcome, r.c.d = decided, d; !ok {
-		r.c.outcome = notHolder
+	if r.c.Outcome, r.c.Decision = wire.Decided, d; !ok {
+		r.c.Outcome = wire.NotHolder
 	}
 }
 

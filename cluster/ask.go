@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -16,7 +17,7 @@ import (
 
 // askLease asks the holder of a budget for a slice, and does not wait for it.
 func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
-	c, began := &leaseCall{id: id, lim: l, want: want, number: n.near.ask(id)}, n.clock.age()
+	c, began := &wire.Lease{ID: id, Limit: l, Want: want, Number: n.near.ask(id)}, n.clock.age()
 	p, _ := v.holderPeer(id.Partition(), 0)
 	if p == nil || p.down.Load() || n.leaving.Load() {
 		n.near.answered(c, errDown, false, 0, began, began)
@@ -31,19 +32,19 @@ func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
 		}
 		n.near.answered(c, err, !unsent, p.origin, began, n.clock.age())
 	}
-	if err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindLease, c, done); err != nil {
+	if err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindLease, c, done); err != nil {
 		n.near.answered(c, err, false, 0, began, began)
 	}
 }
 
 // serveRecall answers a recall, when what was granted before it has arrived.
-func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from limiter.Origin, buf []byte) ([]byte, bool, error) {
+func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from limiter.Origin, buf []byte) ([]byte, bool, error) {
 	wait := n.near.recall(c, from, n.clock.age(), false)
 	if wait == nil {
-		return c.appendAnswer(buf), true, nil
+		return c.AppendAnswer(buf), true, nil
 	}
 	ok := n.spawn(func() {
-		timer := time.NewTimer(c.wait)
+		timer := time.NewTimer(c.Wait)
 		defer timer.Stop()
 		select {
 		case <-wait:
@@ -51,7 +52,7 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *recallCall, from 
 		case <-n.ctx.Done():
 		}
 		n.near.recall(c, from, n.clock.age(), true)
-		t.Answer(id, c.appendAnswer(nil), nil) // lost with its connection
+		t.Answer(id, c.AppendAnswer(nil), nil) // lost with its connection
 	})
 	if !ok {
 		return buf, true, errStopped
@@ -66,7 +67,7 @@ func (n *Node) returnLeases(pick func(from limiter.Origin, a limiter.Algorithm) 
 	age := n.clock.age()
 	n.near.abandoned(age, pick, func(id limiter.ID, l limiter.Limit, left int64, end time.Duration) {
 		if l.Algorithm == limiter.TokenBucket {
-			buckets = append(buckets, &takeCall{id: id, lim: l, cost: min(left, l.Capacity())})
+			buckets = append(buckets, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: min(left, l.Capacity())}})
 			return
 		}
 		counted := n.clock.own(end)
@@ -88,7 +89,7 @@ func (n *Node) giveBack(ctx context.Context, gives []*takeCall) {
 	for range min(givesMax, len(gives)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(gives)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				n.takeRemote(ctx, kindGive, gives[i]) // who cannot be reached keeps the tokens, until they are refilled
+				n.takeRemote(ctx, wire.KindGive, gives[i]) // who cannot be reached keeps the tokens, until they are refilled
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -56,7 +57,7 @@ func (n *Node) claimPending(v *view) {
 	}
 	for p, parts := range ask {
 		for len(parts) > 0 {
-			k := min(len(parts), claimParts)
+			k := min(len(parts), wire.ClaimParts)
 			n.claim(p, parts[:k:k])
 			parts = parts[k:]
 		}
@@ -74,8 +75,8 @@ func (w *pending) unasked(v *view) (left []*peer) {
 }
 
 func (n *Node) claim(p *peer, parts []int) {
-	c, epoch := &claimCall{parts: parts}, n.epoch.Load()
-	err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindClaim, c, func(err error) {
+	c, epoch := &wire.Claim{Parts: parts}, n.epoch.Load()
+	err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindClaim, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
 			var refused transport.RemoteError
@@ -108,15 +109,15 @@ func (n *Node) unclaim(parts []int, from string, refused bool) {
 }
 
 // claimed acts on the answer to a claim.
-func (n *Node) claimed(p *peer, c *claimCall) {
+func (n *Node) claimed(p *peer, c *wire.Claim) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i, part := range c.parts {
+	for i, part := range c.Parts {
 		w := n.pending[part]
 		if w == nil || w.from != p.name && w.without == nil {
 			continue
 		}
-		switch name := c.names[i]; {
+		switch name := c.Names[i]; {
 		case name == p.name:
 			w.from, w.without = name, nil
 			w.since = n.clock.age() // it lives, holds it, and will complete, however much there is to ship
@@ -141,11 +142,11 @@ func (n *Node) claimed(p *peer, c *claimCall) {
 
 // answerClaim says who holds some partitions. The loop runs it, after all that was
 // heard before: a claimer that has just restarted must not be taken for the holder.
-func (n *Node) answerClaim(c *claimCall, from string) {
+func (n *Node) answerClaim(c *wire.Claim, from string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v := n.view.Load()
-	for _, part := range c.parts {
+	for _, part := range c.Parts {
 		name := ""
 		switch w := n.pending[part]; {
 		case n.ledger.Held().Has(part) || n.unacked[part] != nil:
@@ -160,7 +161,7 @@ func (n *Node) answerClaim(c *claimCall, from string) {
 		if name == from {
 			name = ""
 		}
-		c.names = append(c.names, name)
+		c.Names = append(c.Names, name)
 	}
 }
 
@@ -168,7 +169,7 @@ func (n *Node) answerClaim(c *claimCall, from string) {
 type asking struct {
 	t    *transport.Session
 	id   uint64
-	c    *claimCall
+	c    *wire.Claim
 	from string
 }
 
@@ -177,7 +178,7 @@ func (n *Node) answerClaims(asked []asking) {
 	for {
 		for _, a := range asked {
 			n.answerClaim(a.c, a.from)
-			a.t.Answer(a.id, a.c.appendAnswer(nil), nil) // lost with its connection
+			a.t.Answer(a.id, a.c.AppendAnswer(nil), nil) // lost with its connection
 		}
 		select {
 		case a := <-n.claims:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wire"
 )
 
 // Two living nodes of one name: both would own what the name owns. The others know the
@@ -21,11 +22,11 @@ var ErrNameTaken = errors.New("the name is taken")
 const contestEvery = time.Second // between two questions who has the name
 
 // nameOf is the address of a living node that has the name of the one that says hello.
-func (n *Node) nameOf(h hello) string {
+func (n *Node) nameOf(h wire.Hello) string {
 	if n.stranger(h) {
-		return n.members.Get(h.name).Addr
+		return n.members.Get(h.Name).Addr
 	}
-	if h.name == n.cfg.Name && h.origin != n.origin {
+	if h.Name == n.cfg.Name && h.Origin != n.origin {
 		return n.addr.String()
 	}
 	return ""
@@ -59,7 +60,7 @@ func (n *Node) olderNamesake(ctx context.Context) (older *membership.Member) {
 		h, lived, err := n.knock(ctx, addr)
 		if err != nil {
 			n.contest.Silent(addr)
-		} else if x := n.contest.Answered(addr, h.process(), lived-n.clock.age()); x != nil {
+		} else if x := n.contest.Answered(addr, processOf(h), lived-n.clock.age()); x != nil {
 			older = x
 		}
 	}

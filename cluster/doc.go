@@ -31,7 +31,7 @@
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
 //	what time is it?                  clock.go, look.go, sync.go
-//	what is on the wire?              wire.go, slotwire.go, leasewire.go, peer.go (hello), internal/membership
+//	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go
 //	one port for all of it            port.go, network.go, zone.go
 //	when does a node start and end?   node.go, leave.go

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 )
@@ -184,7 +185,7 @@ func (n *Node) cede(part int, to *peer) {
 	}
 	n.cessions++
 	c := &ceded{to: to, number: n.cessions}
-	ok := n.ledger.Cede(part, shipSlots, n.clock.ownNow(), func(due []limiter.Slot) bool {
+	ok := n.ledger.Cede(part, wire.ShipSlots, n.clock.ownNow(), func(due []limiter.Slot) bool {
 		c.slots = due
 		return n.sendComplete(part, c) == nil
 	})
@@ -195,13 +196,13 @@ func (n *Node) cede(part int, to *peer) {
 }
 
 func (n *Node) sendComplete(part int, c *ceded) error {
-	call := &completeCall{part: part, number: c.number}
+	call := &wire.Complete{Part: part, Number: c.number}
 	ahead := n.clock.ahead.Load()
-	call.now = n.clock.ownNow() + ahead
+	call.Now = n.clock.ownNow() + ahead
 	for _, s := range c.slots {
-		call.slots = append(call.slots, s.Move(ahead))
+		call.Slots = append(call.Slots, s.Move(ahead))
 	}
-	return c.to.calls.Start(time.Now().Add(cedeTimeout), kindComplete, call, func(err error) {
+	return c.to.calls.Start(time.Now().Add(cedeTimeout), wire.KindComplete, call, func(err error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.unacked[part] != c {
@@ -250,15 +251,15 @@ func (n *Node) resend(v *view) {
 
 // completed takes over a partition that its holder has handed to us, with slots in this
 // node's own time.
-func (n *Node) completed(c *completeCall, from *session) error {
+func (n *Node) completed(c *wire.Complete, from *session) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v := n.view.Load()
-	p := v.byName[from.name]
+	p := v.byName[from.Name]
 	switch {
-	case p == nil || p.origin != from.origin:
+	case p == nil || p.origin != from.Origin:
 		return errClocks // it was, when the slots were let in
-	case c.number <= p.completed[c.part]:
+	case c.Number <= p.completed[c.Part]:
 		return nil // it was here, and its answer got lost: the partition may be another's by now
 	case n.empty || v.aside:
 		return errStopped // it stays with who tried, who will soon see that this node is gone
@@ -266,15 +267,15 @@ func (n *Node) completed(c *completeCall, from *session) error {
 	if p.completed == nil {
 		p.completed = map[int]uint64{}
 	}
-	p.completed[c.part] = c.number
+	p.completed[c.Part] = c.Number
 	now := n.clock.ownNow()
-	for _, s := range c.slots {
+	for _, s := range c.Slots {
 		n.ledger.Merge(s, now, allRanks)
 	}
-	n.orphans.since[c.part].Store(0)
-	n.holdLocked(c.part)
-	n.receipts[c.part] = receipt{from.name, v.table, n.clock.age()}
-	if !v.owns(c.part) {
+	n.orphans.since[c.Part].Store(0)
+	n.holdLocked(c.Part)
+	n.receipts[c.Part] = receipt{from.Name, v.table, n.clock.age()}
+	if !v.owns(c.Part) {
 		n.kick(n.flush) // and on to who owns it here
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -30,6 +31,6 @@ func (n *Node) Keep(key string, l limiter.Limit, cost int64, w limiter.Window) {
 		n.holds.End(id, cost)
 	case p != nil && !p.down.Load():
 		// Lost, it costs nothing but time: the hold ends by itself.
-		_ = p.calls.Start(time.Now().Add(n.cfg.CallTimeout), kindKeep, &keepCall{id: id, cost: cost}, nil)
+		_ = p.calls.Start(time.Now().Add(n.cfg.CallTimeout), wire.KindKeep, &wire.Keep{ID: id, Cost: cost}, nil)
 	}
 }

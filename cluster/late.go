@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -16,7 +17,7 @@ import (
 // belated is a request of which an answer may come late.
 type belated struct {
 	n     *Node
-	what  undo
+	what  wire.Undone
 	asker bool // the request is this process's own
 
 	mu      sync.Mutex
@@ -34,12 +35,12 @@ type arrival struct {
 
 // Late is what becomes of a take that timed out. What it costs is paid by those alone.
 func (c *takeCall) Late() func(body []byte, err error) {
-	if c.number == 0 {
+	if c.Number == 0 {
 		return nil
 	}
 	if c.late == nil {
-		c.late = &belated{n: c.node, asker: c.asker == c.node.origin,
-			what: undo{id: c.id, lim: c.lim, cost: c.cost, asker: c.asker, number: c.number}}
+		c.late = &belated{n: c.node, asker: c.Asker == c.node.origin,
+			what: wire.Undone{ID: c.ID, Limit: c.Limit, Cost: c.Cost, Asker: c.Asker, Number: c.Number}}
 	}
 	l, p := c.late, c.to
 	return func(body []byte, err error) {
@@ -47,11 +48,11 @@ func (c *takeCall) Late() func(body []byte, err error) {
 		if err != nil || answer.ReadAnswer(body) != nil {
 			return
 		}
-		if answer.by == 0 {
-			answer.by = p.origin
+		if answer.By == 0 {
+			answer.By = p.origin
 		}
-		if answer.outcome == decided && answer.d.Allowed {
-			l.add(arrival{answer.by, answer.d.Window, answer.d})
+		if answer.Outcome == wire.Decided && answer.Decision.Allowed {
+			l.add(arrival{answer.By, answer.Decision.Window, answer.Decision})
 		}
 	}
 }
@@ -72,8 +73,8 @@ func (l *belated) undo(a arrival) {
 		return
 	}
 	u := l.what
-	u.window = a.window
-	if u.lim.Algorithm == limiter.TokenBucket || u.window != 0 {
+	u.Window = a.window
+	if u.Limit.Algorithm == limiter.TokenBucket || u.Window != 0 {
 		l.n.takeBack(a.by, u, l.asker)
 	}
 }
@@ -94,13 +95,13 @@ func (c *takeCall) cameLate() bool {
 		return false // nobody knows for when it holds
 	}
 	reset := time.Duration(a.window.End() - c.late.n.clock.now())
-	if c.lim.Algorithm == limiter.SlidingWindow {
-		reset += c.lim.Window
+	if c.Limit.Algorithm == limiter.SlidingWindow {
+		reset += c.Limit.Window
 	}
 	if a.d.ResetAfter = reset; reset <= 0 {
 		return false
 	}
-	c.outcome, c.d, c.by = decided, a.d, a.by
+	c.Outcome, c.Decision, c.By = wire.Decided, a.d, a.by
 	c.named()
 	return true
 }
@@ -115,7 +116,7 @@ func (c *takeCall) settle(d limiter.Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over = true; d.Allowed {
-		if l.by = c.by; l.by == 0 {
+		if l.by = c.By; l.by == 0 {
 			l.by = l.n.origin
 		}
 	}
@@ -126,21 +127,20 @@ func (c *takeCall) settle(d limiter.Decision) {
 }
 
 const (
-	undosMax   = 4096 // that wait for one peer; more are not undone
-	undosFrame = 256  // in one call
-	undoTries  = 3
+	undosMax  = 4096 // that wait for one peer; more are not undone
+	undoTries = 3
 )
 
 // undos is what a peer is to take back.
 type undos struct {
 	mu   sync.Mutex
-	list []undo
+	list []wire.Undone
 	busy bool
 }
 
 // takeBack has a process take back what it counted. It never blocks.
-func (n *Node) takeBack(by limiter.Origin, u undo, asker bool) {
-	u.relay = !asker
+func (n *Node) takeBack(by limiter.Origin, u wire.Undone, asker bool) {
+	u.Relay = !asker
 	if by == n.origin {
 		if n.forget(&u, asker) {
 			n.undone.Add(1)
@@ -169,8 +169,8 @@ func (n *Node) takeBack(by limiter.Origin, u undo, asker bool) {
 func (n *Node) sendUndos(p *peer) {
 	for {
 		p.undos.mu.Lock()
-		k := min(len(p.undos.list), undosFrame)
-		c := &undoCall{list: p.undos.list[:k:k], self: n.origin}
+		k := min(len(p.undos.list), wire.UndoMost)
+		c := &wire.Undo{List: p.undos.list[:k:k], Self: n.origin}
 		p.undos.list = p.undos.list[k:]
 		p.undos.busy = k > 0
 		p.undos.mu.Unlock()
@@ -178,9 +178,9 @@ func (n *Node) sendUndos(p *peer) {
 			return
 		}
 		for range undoTries {
-			err := p.calls.Call(n.ctx, time.Now().Add(connectMax+waitMax), kindUndo, c)
+			err := p.calls.Call(n.ctx, time.Now().Add(connectMax+waitMax), wire.KindUndo, c)
 			if err == nil {
-				n.undone.Add(int64(c.done))
+				n.undone.Add(int64(c.Done))
 			}
 			if err == nil || errors.Is(err, transport.ErrClosed) || !n.sleep(probeMax) {
 				break

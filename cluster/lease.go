@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -57,32 +58,32 @@ type lessee struct {
 
 // grant hands a slice to a peer that asks for it. A slice is registered before it is
 // counted: who is denied because of it will find it.
-func (n *Node) grant(c *leaseCall, from hello) {
+func (n *Node) grant(c *wire.Lease, from wire.Hello) {
 	v, age := n.view.Load(), n.awake()
-	p := v.byName[from.name]
-	if p == nil || p.origin != from.origin || !v.owns(c.id.Partition()) || n.leaving.Load() ||
+	p := v.byName[from.Name]
+	if p == nil || p.origin != from.Origin || !v.owns(c.ID.Partition()) || n.leaving.Load() ||
 		!v.sets.Whole() || !v.caught || v.healing(age) {
 		return // in doubt, every take is decided by itself
 	}
 	s, now := &n.leases, n.clock.own(age)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.out[c.id]
+	x := s.out[c.ID]
 	if x == nil && len(s.out) >= leasesMax {
 		return
 	}
 	if x == nil {
-		x = &leased{id: c.id}
-		s.out[c.id] = x
+		x = &leased{id: c.ID}
+		s.out[c.ID] = x
 		s.n.Add(1)
 	}
 	defer s.tidy(x)
 	to := x.lessee(p)
 	switch {
 	case to == nil:
-	case to.number == c.number: // asked again: the answer was lost
-		if c.resetAfter = time.Duration(to.resets - now); c.resetAfter > 0 && !to.asked {
-			c.slice = to.slice
+	case to.number == c.Number: // asked again: the answer was lost
+		if c.ResetAfter = time.Duration(to.resets - now); c.ResetAfter > 0 && !to.asked {
+			c.Slice = to.slice
 		}
 		return
 	case to.asked || to.failed:
@@ -96,25 +97,25 @@ func (n *Node) grant(c *leaseCall, from hello) {
 		x.to = append(x.to, lessee{p: p})
 		to = &x.to[len(x.to)-1]
 	}
-	to.number, to.slice, to.resets, to.at = c.number, c.slice, now+int64(d.ResetAfter), age
-	if to.start = to.resets - int64(c.lim.Window); c.lim.Algorithm == limiter.SlidingWindow {
-		to.start -= int64(c.lim.Window) // it resets when the next one has passed
+	to.number, to.slice, to.resets, to.at = c.Number, c.Slice, now+int64(d.ResetAfter), age
+	if to.start = to.resets - int64(c.Limit.Window); c.Limit.Algorithm == limiter.SlidingWindow {
+		to.start -= int64(c.Limit.Window) // it resets when the next one has passed
 	}
-	x.lim, c.resetAfter = c.lim, d.ResetAfter
+	x.lim, c.ResetAfter = c.Limit, d.ResetAfter
 }
 
 // slice takes a slice from the budget: what is wanted, or so much of what is left that
 // all others can have as much.
-func (n *Node) slice(c *leaseCall, nodes int, now int64) (limiter.Decision, bool) {
-	d, ok := n.ledger.TakeHeld(c.id, c.lim, 0, now, limiter.Share{})
-	slice := min(c.want, d.Remaining/int64(leaseHolders*nodes))
-	if !ok || slice < leaseMin || c.lim.Algorithm == limiter.SlidingWindow && d.ResetAfter-c.lim.Window < 2*slidingLead {
+func (n *Node) slice(c *wire.Lease, nodes int, now int64) (limiter.Decision, bool) {
+	d, ok := n.ledger.TakeHeld(c.ID, c.Limit, 0, now, limiter.Share{})
+	slice := min(c.Want, d.Remaining/int64(leaseHolders*nodes))
+	if !ok || slice < leaseMin || c.Limit.Algorithm == limiter.SlidingWindow && d.ResetAfter-c.Limit.Window < 2*slidingLead {
 		return d, false
 	}
-	if d, ok = n.ledger.TakeHeld(c.id, c.lim, slice, now, limiter.Share{}); !ok || !d.Allowed {
+	if d, ok = n.ledger.TakeHeld(c.ID, c.Limit, slice, now, limiter.Share{}); !ok || !d.Allowed {
 		return d, false
 	}
-	c.slice = slice
+	c.Slice = slice
 	return d, true
 }
 
@@ -166,7 +167,7 @@ func (s *leases) denied(id limiter.ID, got uint64) bool {
 // is handed out of it has come back, or at end at the latest.
 func (n *Node) takeRecalled(ctx context.Context, c *takeCall, end time.Time) (d limiter.Decision, ok bool) {
 	for {
-		waited := n.recall(ctx, c.id, end)
+		waited := n.recall(ctx, c.ID, end)
 		got := n.leases.got.Load()
 		d, ok = n.takeOnce(n.view.Load(), n.awake(), c)
 		if !ok || d.Allowed || d.Degraded || !waited && n.leases.got.Load() == got || !time.Now().Before(end) || ctx.Err() != nil {
@@ -209,8 +210,8 @@ func (n *Node) recallLocked(x *leased, pick func(t *lessee) bool) {
 			continue
 		}
 		// What is on its way to the lessee takes as long as this call itself.
-		c, p := &recallCall{id: x.id, number: t.number, wait: n.waitFor(t.p)}, t.p
-		err := p.calls.Start(time.Now().Add(c.wait+p.smooth()), kindRecall, c, func(err error) {
+		c, p := &wire.Recall{ID: x.id, Number: t.number, Wait: n.waitFor(t.p)}, t.p
+		err := p.calls.Start(time.Now().Add(c.Wait+p.smooth()), wire.KindRecall, c, func(err error) {
 			if err != nil {
 				n.failed(p, err)
 			}
@@ -227,7 +228,7 @@ func (n *Node) recallLocked(x *leased, pick func(t *lessee) bool) {
 }
 
 // recalled takes the answer to a recall. Where it is lost, the next one gets the same.
-func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
+func (n *Node) recalled(x *leased, p *peer, c *wire.Recall, err error) {
 	s := &n.leases
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,13 +243,13 @@ func (n *Node) recalled(x *leased, p *peer, c *recallCall, err error) {
 		return
 	}
 	now, t := n.clock.ownNow(), x.to[i]
-	if c.lost {
-		c.left += t.unused(&x.lim, now)
+	if c.Lost {
+		c.Left += t.unused(&x.lim, now)
 	}
 	x.to = slices.Delete(x.to, i, i+1)
-	if c.left > 0 && (x.lim.Algorithm == limiter.TokenBucket || now < t.start+int64(x.lim.Window)) {
-		if !n.ledger.GiveHeld(x.id, x.lim, c.left, now) {
-			n.ledger.Return(x.id, x.lim, c.left, now, t.start+int64(x.lim.Window))
+	if c.Left > 0 && (x.lim.Algorithm == limiter.TokenBucket || now < t.start+int64(x.lim.Window)) {
+		if !n.ledger.GiveHeld(x.id, x.lim, c.Left, now) {
+			n.ledger.Return(x.id, x.lim, c.Left, now, t.start+int64(x.lim.Window))
 		}
 	}
 	s.got.Add(1)

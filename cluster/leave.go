@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -119,7 +120,7 @@ func (n *Node) tellLeaving(v *view) {
 		if p.toldLeave.Swap(true) {
 			continue
 		}
-		err := p.calls.Start(time.Now().Add(n.waitFor(p)), kindLeaving, leavingCall{}, func(err error) {
+		err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindLeaving, &wire.Leaving{}, func(err error) {
 			p.toldLeave.Store(err == nil) // or again
 		})
 		if err != nil {

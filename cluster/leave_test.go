@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -69,18 +70,18 @@ func TestLeaveWaitsForWhatItPassesOn(t *testing.T) {
 		}
 		_, err := b.Take(t.Context(), key, l, 0) // connects
 		require.NoError(t, err)
-		call := &takeCall{id: a.hasher.ID(key, l), lim: l, cost: 1, left: 8 * time.Second}
+		call := &takeCall{Take: wire.Take{ID: a.hasher.ID(key, l), Limit: l, Cost: 1, Left: 8 * time.Second}}
 		asked, late := make(chan error, 1), a.dial("b", b.Addr()) // one that has not heard of the leave
 		defer late.Close()
 		go func() {
 			time.Sleep(100 * time.Millisecond)
 			nw.Link("b", "c", 1500*time.Millisecond, 0, 0)
-			asked <- late.Call(t.Context(), time.Now().Add(8*time.Second), kindTake, call)
+			asked <- late.Call(t.Context(), time.Now().Add(8*time.Second), wire.KindTake, call)
 		}()
 		require.NoError(t, b.Leave(context.Background()))
 		require.NoError(t, <-asked)
-		require.Equal(t, uint8(decided), call.outcome)
-		require.True(t, call.d.Allowed)
+		require.Equal(t, wire.Decided, call.Outcome)
+		require.True(t, call.Decision.Allowed)
 	})
 }
 
@@ -125,8 +126,8 @@ func TestRepeatedComplete(t *testing.T) {
 				continue // it did not go from a to b, and on to c
 			}
 			repeated++
-			again := &completeCall{part: part, now: a.clock.now(), number: number}
-			require.NoError(t, a.view.Load().byName["b"].calls.Call(t.Context(), time.Now().Add(time.Second), kindComplete, again))
+			again := &wire.Complete{Part: part, Now: a.clock.now(), Number: number}
+			require.NoError(t, a.view.Load().byName["b"].calls.Call(t.Context(), time.Now().Add(time.Second), wire.KindComplete, again))
 			require.False(t, b.ledger.Held().Has(part), "two nodes hold partition %d", part)
 			require.True(t, c.ledger.Held().Has(part))
 		}
@@ -135,8 +136,8 @@ func TestRepeatedComplete(t *testing.T) {
 		b.empty = true // as at the end of its Leave
 		b.mu.Unlock()
 		for part, number := range b.view.Load().byName["a"].completed {
-			again := &completeCall{part: part, now: a.clock.now(), number: number}
-			require.NoError(t, a.view.Load().byName["b"].calls.Call(t.Context(), time.Now().Add(time.Second), kindComplete, again),
+			again := &wire.Complete{Part: part, Now: a.clock.now(), Number: number}
+			require.NoError(t, a.view.Load().byName["b"].calls.Call(t.Context(), time.Now().Add(time.Second), wire.KindComplete, again),
 				"who has had it says so, or it would be taken back")
 		}
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -88,7 +89,7 @@ func TestWhatIsLeasedStays(t *testing.T) {
 	_, ok, want := n.take(kept, &l, 1, time.Second, 0)
 	require.False(t, ok)
 	require.Positive(t, want)
-	c := &leaseCall{id: kept, lim: l, number: n.ask(kept), slice: 20, resetAfter: time.Hour}
+	c := &wire.Lease{ID: kept, Limit: l, Number: n.ask(kept), Slice: 20, ResetAfter: time.Hour}
 	n.answered(c, nil, true, 5, time.Second, time.Second)
 	off := limiter.Limit{Quota: 1, Window: time.Hour}
 	for i := range uint64(100_000) {
@@ -107,40 +108,40 @@ func TestWhatIsLeasedStays(t *testing.T) {
 func TestRecall(t *testing.T) {
 	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
 	id := limiter.ID{Hi: 3, Lo: 1}
-	ask := func(age time.Duration) *leaseCall {
+	ask := func(age time.Duration) *wire.Lease {
 		_, _, want := n.take(id, &l, 1, age, 0)
 		require.Positive(t, want)
-		return &leaseCall{id: id, lim: l, number: n.ask(id), slice: 20, resetAfter: time.Hour}
+		return &wire.Lease{ID: id, Limit: l, Number: n.ask(id), Slice: 20, ResetAfter: time.Hour}
 	}
 	c := ask(time.Second)
 	n.answered(c, nil, true, 5, time.Second, time.Second)
 	_, ok, _ := n.take(id, &l, 3, time.Second, 0)
 	require.True(t, ok)
 	for range 2 {
-		r := &recallCall{id: id, number: c.number}
+		r := &wire.Recall{ID: id, Number: c.Number}
 		require.Nil(t, n.recall(r, 5, time.Second, false))
-		require.Equal(t, recallCall{id: id, number: c.number, left: 17}, *r)
+		require.Equal(t, wire.Recall{ID: id, Number: c.Number, Left: 17}, *r)
 	}
-	r := &recallCall{id: id, number: c.number}
+	r := &wire.Recall{ID: id, Number: c.Number}
 	require.Nil(t, n.recall(r, 6, time.Second, false))
-	require.Zero(t, r.left, "it is another's")
+	require.Zero(t, r.Left, "it is another's")
 
 	late := ask(time.Second)
-	r = &recallCall{id: id, number: late.number}
+	r = &wire.Recall{ID: id, Number: late.Number}
 	wait := n.recall(r, 5, time.Second, false)
 	require.NotNil(t, wait)
 	n.recall(r, 5, time.Second, true)
-	require.True(t, r.lost)
+	require.True(t, r.Lost)
 	n.answered(late, nil, true, 5, time.Second, time.Second)
 	<-wait
 	_, ok, _ = n.take(id, &l, 1, time.Second, 0)
 	require.False(t, ok, "what is lost there must not be spent here")
 
-	n.answered(&leaseCall{id: id, lim: l, number: n.ask(id)}, nil, true, 5, time.Second, time.Second)
+	n.answered(&wire.Lease{ID: id, Limit: l, Number: n.ask(id)}, nil, true, 5, time.Second, time.Second)
 	failed := ask(2 * time.Second)
 	n.answered(failed, errDown, true, 0, 2*time.Second, 2*time.Second)
 	ask(3 * time.Second)
-	require.Equal(t, failed.number, n.ask(id), "it is asked again under its number")
+	require.Equal(t, failed.Number, n.ask(id), "it is asked again under its number")
 }
 
 // A lease may be spent only as long as its window lasts, and a bucket's only as far as
@@ -163,7 +164,7 @@ func TestLeasesEnd(t *testing.T) {
 		n, id := newNear(), limiter.ID{Hi: 3, Lo: 1}
 		c.l.Lease = limiter.LeaseAlways
 		n.take(id, &c.l, 1, time.Second, 0)
-		n.answered(&leaseCall{id: id, lim: c.l, number: n.ask(id), slice: 20, resetAfter: c.reset}, nil, true, 5, time.Second, time.Second)
+		n.answered(&wire.Lease{ID: id, Limit: c.l, Number: n.ask(id), Slice: 20, ResetAfter: c.reset}, nil, true, 5, time.Second, time.Second)
 		got := int64(0)
 		for {
 			if _, ok, _ := n.take(id, &c.l, 1, time.Second+c.after, 0); !ok {

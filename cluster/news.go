@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wire"
 )
 
 // What connections tell of who lives, and how a node is asked where that contradicts
@@ -17,41 +18,41 @@ const (
 
 // heardOf notes who has opened a connection to this node. A restart is seen there before
 // gossip tells of it.
-func (n *Node) heardOf(h hello) {
-	if h.name == n.cfg.Name {
+func (n *Node) heardOf(h wire.Hello) {
+	if h.Name == n.cfg.Name {
 		return
 	}
-	switch x := n.members.Get(h.name); {
-	case n.members.Restarted(h.process(), h.addr, n.clock.age()):
+	switch x := n.members.Get(h.Name); {
+	case n.members.Restarted(processOf(h), h.Addr, n.clock.age()):
 		n.kick(n.changed)
-		n.doubtNews(h.name) // gossip may never hear of it, if it ends at once
-	case x != nil && x.Addr == h.addr && x.Origin > h.origin:
-		n.doubtNews(h.name)
+		n.doubtNews(h.Name) // gossip may never hear of it, if it ends at once
+	case x != nil && x.Addr == h.Addr && x.Origin > h.Origin:
+		n.doubtNews(h.Name)
 	}
-	if !n.members.Knows(h.process()) {
-		n.meetAt(h.addr)
+	if !n.members.Knows(processOf(h)) {
+		n.meetAt(h.Addr)
 	}
 }
 
 // answeredBy notes who has answered at an address, just now.
-func (n *Node) answeredBy(h hello, addr string) {
-	if h.taken != "" {
-		n.contend(h.taken)
+func (n *Node) answeredBy(h wire.Hello, addr string) {
+	if h.Taken != "" {
+		n.contend(h.Taken)
 	}
-	if h.name == n.cfg.Name {
-		if h.origin != n.origin {
+	if h.Name == n.cfg.Name {
+		if h.Origin != n.origin {
 			n.contend(addr)
 		}
 		return
 	}
-	if h.addr == addr && n.members.Answered(h.process(), addr, n.clock.age()) {
+	if h.Addr == addr && n.members.Answered(processOf(h), addr, n.clock.age()) {
 		n.kick(n.changed)
-		if m := n.members.Get(h.name); m != nil && !m.Agreed() {
-			n.doubtNews(h.name)
+		if m := n.members.Get(h.Name); m != nil && !m.Agreed() {
+			n.doubtNews(h.Name)
 		}
 	}
-	if !n.members.Knows(h.process()) {
-		n.meetAt(h.addr)
+	if !n.members.Knows(processOf(h)) {
+		n.meetAt(h.Addr)
 	}
 }
 
@@ -111,7 +112,7 @@ func (n *Node) answers(m *membership.Member) bool {
 	default:
 		timeout = n.waitFor(p)
 	}
-	return p.calls.Call(n.ctx, time.Now().Add(timeout), kindTime, &timeCall{}) == nil
+	return p.calls.Call(n.ctx, time.Now().Add(timeout), wire.KindTime, &wire.Time{}) == nil
 }
 
 // retire drops a peer that is no longer in the view. The calls that wait for its answer

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -116,7 +117,7 @@ func TestAnotherSecret(t *testing.T) {
 		require.Equal(t, 1, n.Stats().Live)
 		require.Eventually(t, func() bool { return strings.Contains(log.String(), "cannot join yet") }, 10*time.Second, time.Millisecond)
 		p := n.dial("", nodes[0].Addr())
-		require.Error(t, p.Call(t.Context(), time.Now().Add(time.Second), kindTime, &timeCall{}))
+		require.Error(t, p.Call(t.Context(), time.Now().Add(time.Second), wire.KindTime, &wire.Time{}))
 		p.Close()
 		require.NotContains(t, log.String(), "a secret of")
 		n.Close()

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -154,14 +155,14 @@ func (s *tallies) add(o limiter.Origin) *tally {
 // takeOnce is takeHeld for a request that may have been counted here before: then it is
 // admitted, and not counted.
 func (n *Node) takeOnce(v *view, age time.Duration, c *takeCall) (d limiter.Decision, ok bool) {
-	if c.number == 0 {
-		return n.takeHeld(v, age, c.id, &c.lim, c.cost, c.trial)
+	if c.Number == 0 {
+		return n.takeHeld(v, age, c.ID, &c.Limit, c.Cost, c.Trial)
 	}
 	t := c.tally
 	t.mu.Lock()
-	if t.at(c.number) != uncounted {
+	if t.at(c.Number) != uncounted {
 		d, ok = n.again(v, age, c), true
-	} else if d, ok = n.takeHeld(v, age, c.id, &c.lim, c.cost, c.trial); ok && d.Allowed {
+	} else if d, ok = n.takeHeld(v, age, c.ID, &c.Limit, c.Cost, c.Trial); ok && d.Allowed {
 		n.note(c, age, d.Window)
 	}
 	t.mu.Unlock()
@@ -170,20 +171,20 @@ func (n *Node) takeOnce(v *view, age time.Duration, c *takeCall) (d limiter.Deci
 
 // note notes that a request was counted. The caller has its tally's lock.
 func (n *Node) note(c *takeCall, age time.Duration, w limiter.Window) {
-	c.tally.set(c.number, once, age, n.tallies.more)
-	if c.window = w; w == 0 {
-		c.window = limiter.NameWindow(c.id, &c.lim, n.clock.at(age), false)
+	c.tally.set(c.Number, once, age, n.tallies.more)
+	if c.Window = w; w == 0 {
+		c.Window = limiter.NameWindow(c.ID, &c.Limit, n.clock.at(age), false)
 	}
 }
 
 // again answers a request that was counted before. The caller has its tally's lock.
 func (n *Node) again(v *view, age time.Duration, c *takeCall) limiter.Decision {
-	if c.tally.at(c.number) == undone {
+	if c.tally.at(c.Number) == undone {
 		return limiter.Decision{RetryAfter: time.Second} // nobody waits for it
 	}
-	c.tally.set(c.number, oftener, age, n.tallies.more)
-	c.window = 0 // not known any more
-	d, _ := n.takeHeld(v, age, c.id, &c.lim, 0, false)
+	c.tally.set(c.Number, oftener, age, n.tallies.more)
+	c.Window = 0 // not known any more
+	d, _ := n.takeHeld(v, age, c.ID, &c.Limit, 0, false)
 	d.Allowed, d.RetryAfter = true, 0
 	return d
 }
@@ -191,12 +192,12 @@ func (n *Node) again(v *view, age time.Duration, c *takeCall) limiter.Decision {
 // forget takes back what was counted of a request, once: in this process's own slot, in
 // the window in which it was. asker says that the one who asks for it is the one who
 // knows that nobody relies on it.
-func (n *Node) forget(u *undo, asker bool) bool {
+func (n *Node) forget(u *wire.Undone, asker bool) bool {
 	age := n.clock.age()
-	t := n.tallies.of(u.asker, age)
+	t := n.tallies.of(u.Asker, age)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	was := t.at(u.number)
+	was := t.at(u.Number)
 	if was == undone || was == oftener && !asker {
 		return false
 	}
@@ -204,13 +205,13 @@ func (n *Node) forget(u *undo, asker bool) bool {
 	if asker {
 		next = undone
 	}
-	t.set(u.number, next, age, n.tallies.more)
+	t.set(u.Number, next, age, n.tallies.more)
 	if was == uncounted {
 		return false
 	}
-	n.ledger.Refund(u.id, u.lim, u.cost, n.clock.own(age), u.window)
-	if u.window.Noted() {
-		n.holds.End(u.id, u.cost)
+	n.ledger.Refund(u.ID, u.Limit, u.Cost, n.clock.own(age), u.Window)
+	if u.Window.Noted() {
+		n.holds.End(u.ID, u.Cost)
 	}
 	return true
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -95,7 +96,7 @@ func TestCountedOnce(t *testing.T) {
 			return d.Remaining
 		}
 		take := func(number uint64) (limiter.Decision, *takeCall) {
-			c := &takeCall{id: id, lim: l, cost: 3, number: number, asker: 5, tally: n.tallies.of(5, 0)}
+			c := &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: 3, Number: number, Asker: 5}, tally: n.tallies.of(5, 0)}
 			d, ok := n.takeOnce(n.view.Load(), n.awake(), c)
 			require.True(t, ok)
 			return d, c
@@ -103,7 +104,7 @@ func TestCountedOnce(t *testing.T) {
 		d, c := take(1)
 		require.True(t, d.Allowed)
 		require.EqualValues(t, 7, left())
-		u := undo{id: id, lim: l, cost: 3, number: 1, asker: 5, window: c.window}
+		u := wire.Undone{ID: id, Limit: l, Cost: 3, Number: 1, Asker: 5, Window: c.Window}
 		require.True(t, n.forget(&u, false), "a node that passed it on")
 		require.EqualValues(t, 10, left())
 		require.False(t, n.forget(&u, false), "once")

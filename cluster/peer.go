@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -69,14 +70,14 @@ func (n *Node) dial(name, addr string) *transport.Peer { return n.dialFor(nil, n
 // dialFor makes the connection to a node, for p if that is not nil; an empty name is
 // whoever answers.
 func (n *Node) dialFor(p *peer, name, addr string) *transport.Peer {
-	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().encode, func(reply []byte, took time.Duration) error {
-		h, err := readHello(reply)
+	t, err := transport.NewPeer(n.transportConfig(), addr, n.hello().Encode, func(reply []byte, took time.Duration) error {
+		h, err := wire.ReadHello(reply)
 		if err != nil {
 			return err
 		}
 		n.answeredBy(h, addr)
-		if name != "" && h.name != name {
-			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.name, name)
+		if name != "" && h.Name != name {
+			return fmt.Errorf("cluster: %s is now the node %q, not %q", addr, h.Name, name)
 		}
 		if p != nil {
 			n.measured(p, took)
@@ -137,7 +138,7 @@ func (n *Node) probe(p *peer) {
 		if !connected {
 			deadline = deadline.Add(connectMax)
 		}
-		if p.calls.Call(n.ctx, deadline, kindTime, &timeCall{}) != nil {
+		if p.calls.Call(n.ctx, deadline, wire.KindTime, &wire.Time{}) != nil {
 			sure = false
 			n.sleep(pause)
 			continue
@@ -162,48 +163,14 @@ func (n *Node) probe(p *peer) {
 	}
 }
 
-// hello is how nodes introduce themselves on a connection.
-type hello struct {
-	name, addr string
-	origin     limiter.Origin
-	scheme     string
-	taken      string // in an answer: the address of another living node that has the asker's name
+// processOf is who introduces itself.
+func processOf(h wire.Hello) membership.Process {
+	return membership.Process{Name: h.Name, Origin: h.Origin}
 }
 
-// process is who introduces itself.
-func (h hello) process() membership.Process {
-	return membership.Process{Name: h.name, Origin: h.origin}
-}
+const schemeMax = 128 // bytes of a foreign ring's scheme that are logged
 
-const (
-	helloFields    = 5
-	helloFieldsMin = 4 // of earlier versions
-	schemeMax      = 128
-)
-
-func (h hello) encode() []byte {
-	b := transport.AppendArrayLen(nil, helloFields)
-	b = transport.AppendString(b, h.scheme)
-	b = transport.AppendString(b, h.name)
-	b = transport.AppendString(b, h.addr)
-	b = transport.AppendUint(b, uint64(h.origin))
-	return transport.AppendString(b, h.taken)
-}
-
-func readHello(b []byte) (h hello, err error) {
-	if len(b) > transport.MaxHello {
-		return h, errMessage
-	}
-	r := transport.NewReader(b)
-	n := r.ArrayLen(16)
-	h.scheme, h.name, h.addr, h.origin = r.String(), r.String(), r.String(), limiter.Origin(r.Uint())
-	known := helloFieldsMin
-	if n >= helloFields {
-		h.taken, known = r.String(), helloFields
-	}
-	return h, finish(&r, n, known)
-}
-
-func (n *Node) hello() hello {
-	return hello{scheme: ring.Scheme, name: n.cfg.Name, addr: n.addr.String(), origin: n.origin}
+// hello is how this node introduces itself.
+func (n *Node) hello() wire.Hello {
+	return wire.Hello{Scheme: ring.Scheme, Name: n.cfg.Name, Addr: n.addr.String(), Origin: n.origin}
 }

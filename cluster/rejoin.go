@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -166,7 +167,7 @@ func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 // good reasons where it is refused, and proves who is there.
 func (n *Node) join(addr string) error {
 	h, _, err := n.knock(n.ctx, addr)
-	if err != nil || h.origin == n.origin {
+	if err != nil || h.Origin == n.origin {
 		return err
 	}
 	return n.gossip.Join(withoutZone(addr))
@@ -179,24 +180,24 @@ func (n *Node) lookIn() time.Duration {
 }
 
 // knock asks who is at an address, and for how long that process has lived.
-func (n *Node) knock(ctx context.Context, addr string) (h hello, lived time.Duration, err error) {
+func (n *Node) knock(ctx context.Context, addr string) (h wire.Hello, lived time.Duration, err error) {
 	cfg := n.transportConfig()
 	cfg.Logger = nil // the caller tells, if anybody
-	p, err := transport.NewPeer(cfg, addr, n.hello().encode, func(reply []byte, _ time.Duration) (err error) {
-		h, err = readHello(reply)
+	p, err := transport.NewPeer(cfg, addr, n.hello().Encode, func(reply []byte, _ time.Duration) (err error) {
+		h, err = wire.ReadHello(reply)
 		return err
 	})
 	if err != nil {
 		return h, 0, err
 	}
 	defer p.Close()
-	var c timeCall
-	if err := p.Call(ctx, time.Now().Add(joinTimeout), kindTime, &c); err != nil {
+	var c wire.Time
+	if err := p.Call(ctx, time.Now().Add(joinTimeout), wire.KindTime, &c); err != nil {
 		n.reportRefusal(addr, p.Err())
 		return h, 0, err
 	}
 	n.answeredBy(h, addr)
-	return h, c.age, nil
+	return h, c.Age, nil
 }
 
 // reportRefusal tells, once, why an address that answers does not let this node in.

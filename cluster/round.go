@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -18,9 +19,9 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	r := round{n: n, ctx: ctx, kind: kind, c: c}
 	d, err := r.finish()
 	c.settle(d)
-	if r.by != nil && kind == kindTake && err == nil && !d.Allowed {
+	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
 		at := max(r.began, n.clock.age()-r.by.oneWay()) // it may have been held up on its way
-		n.near.deny(c.id, &c.lim, c.cost, d, r.began, at, r.v.serial)
+		n.near.deny(c.ID, &c.Limit, c.Cost, d, r.began, at, r.v.serial)
 	}
 	return d, err
 }
@@ -35,7 +36,7 @@ func (r *round) finish() (limiter.Decision, error) {
 			return d, err
 		}
 		if !r.again() {
-			part := c.id.Partition()
+			part := c.ID.Partition()
 			return r.decideHere(!r.v.owns(part) || n.knowsNothing(r.v, part)), r.ctx.Err()
 		}
 	}
@@ -44,24 +45,24 @@ func (r *round) finish() (limiter.Decision, error) {
 // decision asks the holder, then the successors, then any node that reaches one of
 // them. Not ok means that the holder has just handed over, or that nobody answers.
 func (r *round) decision() (d limiter.Decision, ok bool, err error) {
-	n, v, c, part := r.n, r.v, r.c, r.c.id.Partition()
+	n, v, c, part := r.n, r.v, r.c, r.c.ID.Partition()
 	holder, passing := n.holder(v, part)
 	if holder != nil {
 		flags := uint8(0)
 		switch {
 		case passing && r.told:
-			flags = flagFailover // it knows who decides, or has copies
+			flags = wire.Failover // it knows who decides, or has copies
 		case passing:
-			flags = flagPassed
+			flags = wire.Passed
 		}
 		r.extend(0, holder)
 		if ok, err := r.ask(holder, flags); ok || err != nil {
-			return c.d, ok, err
+			return c.Decision, ok, err
 		}
 		if d, ok := r.here(); ok { // it has become ours meanwhile
 			return d, true, nil
 		}
-		if c.outcome == notHolder {
+		if c.Outcome == wire.NotHolder {
 			r.told = true
 			return d, false, nil
 		}
@@ -72,7 +73,7 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 			return d, true, nil
 		}
 		if ok, err := r.askKnowing(holder); ok || err != nil {
-			return c.d, ok, err
+			return c.Decision, ok, err
 		}
 		return r.decideHere(n.knowsNothing(v, part)), true, nil
 	}
@@ -80,8 +81,8 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 		next, mine := v.holderPeer(part, rank)
 		if mine {
 			r.extend(rank, nil)
-			if ok, err := r.askOthers(holder, flagFailover); ok || err != nil {
-				return c.d, ok, err
+			if ok, err := r.askOthers(holder, wire.Failover); ok || err != nil {
+				return c.Decision, ok, err
 			}
 			return r.decideAs(n.knowsNothing(v, part)), true, nil
 		}
@@ -89,26 +90,26 @@ func (r *round) decision() (d limiter.Decision, ok bool, err error) {
 			continue
 		}
 		r.extend(rank, next)
-		if ok, err := r.ask(next, flagFailover); ok || err != nil {
-			return c.d, ok, err
+		if ok, err := r.ask(next, wire.Failover); ok || err != nil {
+			return c.Decision, ok, err
 		}
 	}
-	ok, err = r.askOthers(holder, flagFailover)
-	c.outcome = unreachable
-	return c.d, ok, err
+	ok, err = r.askOthers(holder, wire.Failover)
+	c.Outcome = wire.Unreachable
+	return c.Decision, ok, err
 }
 
 // again waits a moment where an answer told of a hand-over: the partition may come
 // here, or the view may change. It says whether there is time to ask again.
 func (r *round) again() bool {
-	if r.c.outcome != notHolder {
+	if r.c.Outcome != wire.NotHolder {
 		return false
 	}
 	next := time.Now().Add(askAgain)
 	if next.After(r.end) {
 		next = r.end
 	}
-	w := r.n.pendingOf(r.c.id.Partition())
+	w := r.n.pendingOf(r.c.ID.Partition())
 	if w == nil {
 		w = &pending{}
 	}
@@ -212,8 +213,8 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	if r.late = timeout <= trip; r.late {
 		return false, nil
 	}
-	c.flags, c.outcome, c.left = flags, unreachable, timeout-trip
-	c.node, c.to, c.asked = n, p, now
+	c.Flags, c.Outcome, c.Left = flags, wire.Unreachable, timeout-trip
+	c.Self, c.node, c.to, c.asked = n.origin, n, p, now
 	began := n.clock.age()
 	fair := timeout >= n.waitFor(p)
 	err = n.ask(r.ctx, p, now.Add(timeout), fair, r.kind, c)
@@ -223,14 +224,14 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	switch {
 	case err == nil:
 		r.answered(p)
-		if ok = c.outcome == decided; ok && flags == 0 {
+		if ok = c.Outcome == wire.Decided; ok && flags == 0 {
 			r.by, r.began = p, began
 		}
 		return ok, nil
 	case r.ctx.Err() != nil:
 		return false, r.ctx.Err()
-	case r.kind == kindGive && maybeSent(err):
-		c.outcome = decided // not twice: nor by who asked us to pass it on
+	case r.kind == wire.KindGive && maybeSent(err):
+		c.Outcome = wire.Decided // not twice: nor by who asked us to pass it on
 		return true, nil
 	}
 	return false, nil
@@ -239,10 +240,10 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 // answered notes who decided, and now and then how long that took.
 func (r *round) answered(p *peer) {
 	c := r.c
-	if c.named(); c.by != 0 {
+	if c.named(); c.By != 0 {
 		return
 	}
-	c.by = p.origin
+	c.By = p.origin
 	if c.uses%sampleEvery == 0 || !p.pace.steady.Load() {
 		r.n.measured(p, time.Since(c.asked))
 	}
@@ -258,7 +259,7 @@ func maybeSent(err error) bool {
 // askOthers asks nodes that are neither the holder nor a successor: perhaps just our
 // link to those is dead.
 func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
-	part, age := r.c.id.Partition(), int64(r.n.clock.age())
+	part, age := r.c.ID.Partition(), int64(r.n.clock.age())
 	for _, p := range r.v.all {
 		if p == holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
 			continue
@@ -285,12 +286,12 @@ func (r *round) isHolder(p *peer, part int) bool {
 
 // here decides if this node holds the partition.
 func (r *round) here() (limiter.Decision, bool) {
-	if r.kind == kindGive {
+	if r.kind == wire.KindGive {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
 	d, ok := r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c, r.end)
 	if ok {
-		r.c.by = 0
+		r.c.By = 0
 	}
 	return d, ok
 }
@@ -298,7 +299,7 @@ func (r *round) here() (limiter.Decision, bool) {
 // askKnowing asks those who had copies before this node became the owner, if it has none
 // itself: with the owner of the time before, they are one rank further down now.
 func (r *round) askKnowing(holder *peer) (ok bool, err error) {
-	part := r.c.id.Partition()
+	part := r.c.ID.Partition()
 	if !r.n.knowsNothing(r.v, part) {
 		return false, nil
 	}
@@ -307,7 +308,7 @@ func (r *round) askKnowing(holder *peer) (ok bool, err error) {
 		if p == nil || p == holder || p.down.Load() {
 			continue
 		}
-		if ok, err = r.ask(p, flagFailover|flagBlind); ok || err != nil {
+		if ok, err = r.ask(p, wire.Failover|wire.Blind); ok || err != nil {
 			return ok, err
 		}
 	}
@@ -325,22 +326,22 @@ func (r *round) decideHere(alone bool) limiter.Decision {
 
 // decideAs decides with copies, or alone.
 func (r *round) decideAs(alone bool) limiter.Decision {
-	return r.decide(r.n.forcedShare(r.v, &r.c.lim, alone), alone)
+	return r.decide(r.n.forcedShare(r.v, &r.c.Limit, alone), alone)
 }
 
 // decide decides here although another node should. What it admits is counted in
 // this node's own slot, which reaches the others when it can.
 func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 	n, c, age := r.n, r.c, r.n.clock.age()
-	if r.kind == kindGive {
-		n.ledger.Refund(c.id, c.lim, c.cost, n.clock.own(age), c.of)
+	if r.kind == wire.KindGive {
+		n.ledger.Refund(c.ID, c.Limit, c.Cost, n.clock.own(age), c.Of)
 		return limiter.Decision{}
 	}
 	if c.cameLate() {
-		return c.d
+		return c.Decision
 	}
-	c.by = 0
-	if _, minority := r.v.share(n.mode(&c.lim), c.id.Partition(), age); minority {
+	c.By = 0
+	if _, minority := r.v.share(n.mode(&c.Limit), c.ID.Partition(), age); minority {
 		return n.minorityDecision()
 	}
 	d := n.takeForced(c, age, s)
@@ -353,12 +354,12 @@ func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 
 // takeForced takes from this node's copies, once.
 func (n *Node) takeForced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
-	if c.number == 0 {
+	if c.Number == 0 {
 		return n.forced(c, age, s)
 	}
 	c.tally.mu.Lock()
 	defer c.tally.mu.Unlock()
-	if c.tally.at(c.number) != uncounted {
+	if c.tally.at(c.Number) != uncounted {
 		return n.again(n.view.Load(), age, c)
 	}
 	d := n.forced(c, age, s)
@@ -369,9 +370,9 @@ func (n *Node) takeForced(c *takeCall, age time.Duration, s limiter.Share) limit
 }
 
 func (n *Node) forced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
-	d := n.ledger.Take(c.id, c.lim, c.cost, n.clock.own(age), s)
-	if c.trial && d.Allowed {
-		d.Window = limiter.NameWindow(c.id, &c.lim, n.clock.at(age), false)
+	d := n.ledger.Take(c.ID, c.Limit, c.Cost, n.clock.own(age), s)
+	if c.Trial && d.Allowed {
+		d.Window = limiter.NameWindow(c.ID, &c.Limit, n.clock.at(age), false)
 	}
 	return d
 }

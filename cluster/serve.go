@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -23,7 +24,7 @@ const passingMax = 2048 // requests being passed on at a time
 
 // session is what is known of the peer at the other end of a connection.
 type session struct {
-	hello
+	wire.Hello
 	epoch  int64    // the node's when the connection was made
 	call   takeCall // for reuse: the connection serves one request at a time
 	missed bool     // slots were refused: the next "caught up" is not true
@@ -32,30 +33,30 @@ type session struct {
 
 // Who lets a node's new connection take the place of its old ones. Two nodes of one name
 // do not end each other's.
-func (s *session) Who() (peer string, process uint64) { return s.name + " " + s.addr, uint64(s.origin) }
+func (s *session) Who() (peer string, process uint64) { return s.Name + " " + s.Addr, uint64(s.Origin) }
 
 // Hello refuses nodes of another ring scheme.
 func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
-	h, err := readHello(b)
+	h, err := wire.ReadHello(b)
 	if err != nil {
 		return nil, nil, err
 	}
-	if h.scheme != ring.Scheme {
-		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.scheme, nameMax, h.name, ring.Scheme)
-		s.n.told.once("hello "+h.name, func() { s.n.log.Error("refused a node", "why", err) })
+	if h.Scheme != ring.Scheme {
+		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.Scheme, nameMax, h.Name, ring.Scheme)
+		s.n.told.once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}
 	s.n.heardOf(h)
 	answer := s.n.hello()
-	answer.taken = s.n.nameOf(h)
-	return &session{hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.origin, s.n.clock.age())}, answer.encode(), nil
+	answer.Taken = s.n.nameOf(h)
+	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.Origin, s.n.clock.age())}, answer.Encode(), nil
 }
 
 // stranger says whether a living node at another address has the peer's name. Until
 // that one is gone, the peer may read the clock, and nothing else.
-func (n *Node) stranger(h hello) bool {
-	m := n.members.Get(h.name)
-	return m != nil && m.Live && m.Addr != h.addr && m.Origin != h.origin
+func (n *Node) stranger(h wire.Hello) bool {
+	m := n.members.Get(h.Name)
+	return m != nil && m.Live && m.Addr != h.Addr && m.Origin != h.Origin
 }
 
 // Serve answers one request.
@@ -65,119 +66,127 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		t.Close() // what waited while this process was stopped is of no use to anybody
 		return buf, true, errStopped
 	}
-	if kind != kindTime {
+	if kind != wire.KindTime {
 		n.rouse()
 	}
-	if kind != kindTime && !n.timed.Load() {
+	if kind != wire.KindTime && !n.timed.Load() {
 		return buf, true, errStarting
 	}
 	switch kind {
-	case kindTake, kindGive, kindKeep, kindTime:
+	case wire.KindTake, wire.KindGive, wire.KindKeep, wire.KindTime:
 	default:
-		if n.stranger(from.hello) {
-			return buf, true, fmt.Errorf("cluster: another node is named %q", from.name)
+		if n.stranger(from.Hello) {
+			return buf, true, fmt.Errorf("cluster: another node is named %q", from.Name)
 		}
 	}
 	switch kind {
-	case kindShip, kindComplete, kindCaughtUp:
+	case wire.KindShip, wire.KindComplete, wire.KindCaughtUp:
 		if err := n.refuseSlots(kind, from); err != nil {
 			return buf, true, err // they stay due
 		}
 	}
 	switch kind {
-	case kindTake, kindGive:
+	case wire.KindTake, wire.KindGive:
 		c := &from.call
 		*c = takeCall{}
-		if err := c.readRequest(body); err != nil {
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		if c.tally = from.tally; c.asker == 0 {
-			c.asker = from.origin
+		if c.tally = from.tally; c.Asker == 0 {
+			c.Asker = from.Origin
 		} else {
-			c.tally = n.tallies.of(c.asker, n.clock.age())
+			c.tally = n.tallies.of(c.Asker, n.clock.age())
 		}
 		if n.serveHeld(kind, c) {
-			return c.appendAnswer(buf), true, nil
+			return c.AppendAnswer(buf), true, nil
 		}
-		return n.passOn(t, id, kind, *c, from.hello, buf)
-	case kindKeep:
-		var c keepCall
-		if err := c.readRequest(body); err != nil {
+		return n.passOn(t, id, kind, *c, from.Hello, buf)
+	case wire.KindKeep:
+		var c wire.Keep
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		n.holds.End(c.id, c.cost)
+		n.holds.End(c.ID, c.Cost)
 		return buf, true, nil
-	case kindShip:
+	case wire.KindShip:
 		return buf, true, n.receiveShip(body, from)
-	case kindLeaving:
-		if !n.members.Goodbye(from.process()) {
+	case wire.KindLeaving:
+		if err := (&wire.Leaving{}).ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		if !n.members.Goodbye(processOf(from.Hello)) {
 			return buf, true, errStarting // it is not known yet: it will say so again
 		}
 		n.kick(n.changed)
 		return buf, true, nil
-	case kindCaughtUp:
-		var c caughtUpCall
-		if err := c.readRequest(body); err != nil {
+	case wire.KindCaughtUp:
+		var c wire.CaughtUp
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		if n.members.CaughtUp(from.process(), c.fingerprint) {
+		if n.members.CaughtUp(processOf(from.Hello), c.Fingerprint) {
 			n.kick(n.changed)
 		}
-		if p := n.view.Load().byName[from.name]; c.ask && p != nil {
+		if p := n.view.Load().byName[from.Name]; c.Ask && p != nil {
 			p.caughtUp.Store(0)
 			n.kick(n.flush)
 		}
 		return buf, true, nil
-	case kindTime:
-		return (&timeCall{age: n.clock.age(), now: n.clock.now()}).appendAnswer(buf), true, nil
-	case kindComplete:
-		var c completeCall
-		if err := c.readRequest(body); err != nil {
+	case wire.KindTime:
+		var c wire.Time
+		if err := c.ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		c.Age, c.Now = n.clock.age(), n.clock.now()
+		return c.AppendAnswer(buf), true, nil
+	case wire.KindComplete:
+		var c wire.Complete
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
 		ahead := n.clock.ahead.Load()
-		if err := n.sameTime(from, c.now, n.clock.ownNow()+ahead); err != nil {
+		if err := n.sameTime(from, c.Now, n.clock.ownNow()+ahead); err != nil {
 			return buf, true, err
 		}
-		for i := range c.slots {
-			c.slots[i] = c.slots[i].Move(-ahead)
+		for i := range c.Slots {
+			c.Slots[i] = c.Slots[i].Move(-ahead)
 		}
 		return buf, true, n.completed(&c, from)
-	case kindLease:
-		var c leaseCall
-		if err := c.readRequest(body); err != nil {
+	case wire.KindLease:
+		var c wire.Lease
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		n.grant(&c, from.hello)
-		return c.appendAnswer(buf), true, nil
-	case kindRecall:
-		c := &recallCall{}
-		if err := c.readRequest(body); err != nil {
+		n.grant(&c, from.Hello)
+		return c.AppendAnswer(buf), true, nil
+	case wire.KindRecall:
+		c := &wire.Recall{}
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		return n.serveRecall(t, id, c, from.origin, buf)
-	case kindUndo:
-		c := &undoCall{}
-		if err := c.readRequest(body); err != nil {
+		return n.serveRecall(t, id, c, from.Origin, buf)
+	case wire.KindUndo:
+		c := &wire.Undo{}
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		for i := range c.list {
-			u := &c.list[i]
-			if u.asker == 0 {
-				u.asker = from.origin
+		for i := range c.List {
+			u := &c.List[i]
+			if u.Asker == 0 {
+				u.Asker = from.Origin
 			}
-			if n.forget(u, !u.relay && u.asker == from.origin) {
-				c.done++
+			if n.forget(u, !u.Relay && u.Asker == from.Origin) {
+				c.Done++
 			}
 		}
-		return c.appendAnswer(buf), true, nil
-	case kindClaim:
-		c := &claimCall{}
-		if err := c.readRequest(body); err != nil {
+		return c.AppendAnswer(buf), true, nil
+	case wire.KindClaim:
+		c := &wire.Claim{}
+		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
 		select {
-		case n.claims <- asking{t, id, c, from.name}:
+		case n.claims <- asking{t, id, c, from.Name}:
 			return buf, false, nil
 		default:
 			return buf, true, errTooMany
@@ -199,29 +208,30 @@ const allRanks = 1<<ring.Ranks - 1
 func (n *Node) receiveShip(body []byte, from *session) error {
 	now, ahead, mask := n.clock.ownNow(), n.clock.ahead.Load(), uint8(0) // one time for all of the frame
 	defer runtime.Gosched()                                              // takes on other connections are not to wait until this one has no more
-	return readShip(body, func(fingerprint uint64, theirs int64) error {
-		if fingerprint != n.view.Load().table.Fingerprint() {
+	var c wire.Ship
+	c.Begin = func() error {
+		if c.Fingerprint != n.view.Load().table.Fingerprint() {
 			mask = allRanks
-			n.meetAt(from.addr)
+			n.meetAt(from.Addr)
 		}
-		return n.sameTime(from, theirs, now+ahead)
-	}, func(s limiter.Slot) {
-		n.ledger.Merge(s.Move(-ahead), now, mask)
-	})
+		return n.sameTime(from, c.Now, now+ahead)
+	}
+	c.Each = func(s limiter.Slot) { n.ledger.Merge(s.Move(-ahead), now, mask) }
+	return c.ReadRequest(body)
 }
 
 // refuseSlots refuses what says something of windows, from a sender of which it is not
 // certain that it has the same time. What was refused is sent again, after the sender
 // has learnt of it; a "caught up" that was sent before is refused as well.
 func (n *Node) refuseSlots(kind uint8, from *session) error {
-	p := n.view.Load().byName[from.name]
-	agreed := p != nil && p.origin == from.origin && p.agreed.Load()
+	p := n.view.Load().byName[from.Name]
+	agreed := p != nil && p.origin == from.Origin && p.agreed.Load()
 	switch {
-	case kind == kindCaughtUp && from.missed:
+	case kind == wire.KindCaughtUp && from.missed:
 		from.missed = false
 		return errClocks
 	case !agreed:
-		from.missed = kind != kindCaughtUp
+		from.missed = kind != wire.KindCaughtUp
 		return errClocks
 	}
 	return nil
@@ -231,7 +241,7 @@ func (n *Node) refuseSlots(kind uint8, from *session) error {
 // the two agreed; which of the two jumped will soon be clear. A frame may have been on
 // its way for as long as a call may take.
 func (n *Node) sameTime(from *session, theirs, ours int64) error {
-	off, p := time.Duration(ours-theirs), n.view.Load().byName[from.name]
+	off, p := time.Duration(ours-theirs), n.view.Load().byName[from.Name]
 	unsure := time.Duration(0)
 	if p != nil {
 		unsure = time.Duration(p.rtt.Load())

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -92,7 +93,7 @@ func (r *shipRound) answered() {
 // or if it has more frames to acknowledge than it may.
 func (r *shipRound) to(p *peer, rs []route) (all bool) {
 	n, now, down := r.n, r.n.clock.ownNow(), p.down.Load()
-	var c *shipCall
+	var c *frame
 	for i := range rs {
 		at := (p.shipAt + i) % len(rs)
 		x := rs[at]
@@ -106,10 +107,10 @@ func (r *shipRound) to(p *peer, rs []route) (all bool) {
 			if c == nil {
 				c = n.newFrame(r.v)
 			}
-			more = n.ledger.Collect(x.part, x.rank, shipSlots-len(c.slots), now, func(s limiter.Slot) {
-				c.slots = append(c.slots, s.Move(c.ahead))
+			more = n.ledger.Collect(x.part, x.rank, wire.ShipSlots-len(c.Slots), now, func(s limiter.Slot) {
+				c.Slots = append(c.Slots, s.Move(c.ahead))
 			})
-			if len(c.slots) < shipSlots {
+			if len(c.Slots) < wire.ShipSlots {
 				continue
 			}
 			if !r.send(p, c) {
@@ -123,27 +124,33 @@ func (r *shipRound) to(p *peer, rs []route) (all bool) {
 			}
 		}
 	}
-	return c == nil || len(c.slots) == 0 || r.send(p, c)
+	return c == nil || len(c.Slots) == 0 || r.send(p, c)
+}
+
+// frame is slots on their way to a peer.
+type frame struct {
+	wire.Ship
+	ahead int64 // cluster time less this node's own, by which the slots were moved
 }
 
 // newFrame is an empty frame. All of it is meant in one time, also while that steps.
-func (n *Node) newFrame(v *view) *shipCall {
+func (n *Node) newFrame(v *view) *frame {
 	ahead := n.clock.ahead.Load()
-	return &shipCall{fingerprint: v.table.Fingerprint(), now: n.clock.ownNow() + ahead, ahead: ahead}
+	return &frame{wire.Ship{Fingerprint: v.table.Fingerprint(), Now: n.clock.ownNow() + ahead}, ahead}
 }
 
 // send starts the call that carries a frame. What it does not deliver is due again.
-func (r *shipRound) send(p *peer, c *shipCall) (ok bool) {
+func (r *shipRound) send(p *peer, c *frame) (ok bool) {
 	n := r.n
 	p.shipping.Add(1)
 	r.open.Add(1)
 	r.frames++
-	err := p.calls.Start(time.Now().Add(shipTimeout), kindShip, c, func(err error) {
+	err := p.calls.Start(time.Now().Add(shipTimeout), wire.KindShip, c, func(err error) {
 		if err != nil {
 			n.failed(p, err)
 			r.lost(c)
 		} else {
-			n.shipped.Add(int64(len(c.slots)))
+			n.shipped.Add(int64(len(c.Slots)))
 		}
 		r.answered()
 		left := p.shipping.Add(-1) // last: what is not on its way must be due
@@ -160,10 +167,10 @@ func (r *shipRound) send(p *peer, c *shipCall) (ok bool) {
 }
 
 // lost makes due again what did not arrive.
-func (r *shipRound) lost(c *shipCall) {
+func (r *shipRound) lost(c *frame) {
 	r.failed.Store(true)
 	r.n.behind.CompareAndSwap(0, r.began)
-	for _, s := range c.slots {
+	for _, s := range c.Slots {
 		r.n.ledger.Due(s.ID, s.Origin, allRanks) // ranks may mean others by now
 	}
 }
@@ -189,7 +196,7 @@ func (n *Node) tellCaughtUp(v *view) {
 		}
 		p.caughtUp.Store(f)
 		p.askedAt.Store(age)
-		err := p.calls.Start(time.Now().Add(shipTimeout), kindCaughtUp, caughtUpCall{f, ask}, func(err error) {
+		err := p.calls.Start(time.Now().Add(shipTimeout), wire.KindCaughtUp, &wire.CaughtUp{Fingerprint: f, Ask: ask}, func(err error) {
 			if err != nil {
 				p.caughtUp.CompareAndSwap(f, 0) // and again
 			}

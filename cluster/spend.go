@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -116,18 +117,18 @@ func (t *near) ask(id limiter.ID) (number uint64) {
 
 // answered ends an ask that began at an age: what the process from handed out is added.
 // sent says that an ask that failed may have been heard.
-func (t *near) answered(c *leaseCall, err error, sent bool, from limiter.Origin, began, age time.Duration) {
-	s := t.set(c.id)
+func (t *near) answered(c *wire.Lease, err error, sent bool, from limiter.Origin, began, age time.Duration) {
+	s := t.set(c.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.find(c.id)
+	k := s.find(c.ID)
 	h := &k.lease
 	h.asking = false
 	switch {
-	case c.number == h.void:
+	case c.Number == h.void:
 		h.unsure = false
 	case err == nil:
-		if h.unsure = false; c.slice == 0 {
+		if h.unsure = false; c.Slice == 0 {
 			h.pauseTo = age + demandTime
 			break
 		}
@@ -143,21 +144,21 @@ func (t *near) answered(c *leaseCall, err error, sent bool, from limiter.Origin,
 }
 
 // add puts a slice to what is left of the last one.
-func (k *nearKey) add(c *leaseCall, from limiter.Origin, began, age time.Duration) {
+func (k *nearKey) add(c *wire.Lease, from limiter.Origin, began, age time.Duration) {
 	h := &k.lease
 	left, full := h.usable(&k.lim, age), h.full
 	if h.from != from {
 		left = 0 // void, or given back
 	}
-	k.lim, h.from, h.recalled = c.lim, from, 0
-	h.left, h.slice, h.end, h.full = left+c.slice, left+c.slice, began+c.resetAfter, 0
-	switch c.lim.Algorithm {
+	k.lim, h.from, h.recalled = c.Limit, from, 0
+	h.left, h.slice, h.end, h.full = left+c.Slice, left+c.Slice, began+c.ResetAfter, 0
+	switch c.Limit.Algorithm {
 	case limiter.SlidingWindow:
-		h.end -= c.lim.Window + slidingLead
+		h.end -= c.Limit.Window + slidingLead
 	case limiter.TokenBucket:
 		// What is left of the last slice must not live from takes of others since.
 		if h.full = h.end; left > 0 {
-			h.full = min(h.full, full+time.Duration(c.slice*refill(&c.lim)))
+			h.full = min(h.full, full+time.Duration(c.Slice*refill(&c.Limit)))
 		}
 	}
 }
@@ -165,35 +166,35 @@ func (k *nearKey) add(c *leaseCall, from limiter.Origin, began, age time.Duratio
 // recall takes back what is left of what the process from has handed out, the last of
 // it by the ask of c's number. If that is under way still, wait is closed when it is
 // over; with force it is given up instead.
-func (t *near) recall(c *recallCall, from limiter.Origin, age time.Duration, force bool) (wait chan struct{}) {
-	s := t.set(c.id)
+func (t *near) recall(c *wire.Recall, from limiter.Origin, age time.Duration, force bool) (wait chan struct{}) {
+	s := t.set(c.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.find(c.id)
+	k := s.find(c.ID)
 	if k == nil {
 		return nil
 	}
 	h := &k.lease
-	if h.number == c.number && (h.asking || h.unsure) {
+	if h.number == c.Number && (h.asking || h.unsure) {
 		if h.asking && !force {
 			if h.waiter == nil {
 				h.waiter = make(chan struct{})
 			}
 			return h.waiter
 		}
-		h.unsure, h.void = false, c.number
+		h.unsure, h.void = false, c.Number
 	}
-	c.lost = h.void == c.number
+	c.Lost = h.void == c.Number
 	switch {
 	case h.from != from:
-	case h.recalled == c.number:
-		c.left = h.returned
+	case h.recalled == c.Number:
+		c.Left = h.returned
 	default:
-		c.left = h.usable(&k.lim, age)
+		c.Left = h.usable(&k.lim, age)
 		if k.lim.Algorithm == limiter.SlidingWindow && age < h.end+slidingLead {
-			c.left = h.left // no longer to be spent here, but there
+			c.Left = h.left // no longer to be spent here, but there
 		}
-		h.left, h.recalled, h.returned = 0, c.number, c.left
+		h.left, h.recalled, h.returned = 0, c.Number, c.Left
 	}
 	return nil
 }

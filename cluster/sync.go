@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/weir-go/weir/cluster/internal/wire"
 )
 
 // How nodes agree on cluster time: each asks every peer how long it has lived, and
@@ -18,10 +20,10 @@ const (
 )
 
 // readClock makes a reading of an answer to a call that began at an age of ours.
-func (n *Node) readClock(c *timeCall, began time.Duration) look {
+func (n *Node) readClock(c *wire.Time, began time.Duration) look {
 	rtt := n.clock.age() - began
 	at := began + rtt/2
-	return look{want: c.now - int64(at), born: at - c.age, at: at, rtt: rtt}
+	return look{want: c.Now - int64(at), born: at - c.Age, at: at, rtt: rtt}
 }
 
 // followSeeds takes over the cluster time of the longest-lived seed that answers,
@@ -39,12 +41,12 @@ func (n *Node) followSeeds(ctx context.Context) {
 			p := n.dial("", addr)
 			defer p.Close()
 			deadline, _ := ctx.Deadline()
-			var c timeCall
-			if p.Call(ctx, deadline, kindTime, &c) != nil { // connects
+			var c wire.Time
+			if p.Call(ctx, deadline, wire.KindTime, &c) != nil { // connects
 				return
 			}
 			began := n.clock.age()
-			if p.Call(ctx, deadline, kindTime, &c) != nil { // measures
+			if p.Call(ctx, deadline, wire.KindTime, &c) != nil { // measures
 				return
 			}
 			l := n.readClock(&c, began)
@@ -81,8 +83,8 @@ func (n *Node) syncClocks(v *view, period bool) {
 		if !due || p.down.Load() || p.timing.Swap(true) {
 			continue
 		}
-		c, began := &timeCall{}, n.clock.age()
-		err := p.calls.Start(time.Now().Add(seedTimeout), kindTime, c, func(err error) {
+		c, began := &wire.Time{}, n.clock.age()
+		err := p.calls.Start(time.Now().Add(seedTimeout), wire.KindTime, c, func(err error) {
 			p.timing.Store(false)
 			if err != nil {
 				n.failed(p, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -36,7 +37,7 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 		got := n.leases.got.Load()
 		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
 		if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
-			d, ok = n.takeRecalled(ctx, &takeCall{id: id, lim: l, cost: cost, trial: trial}, time.Now().Add(n.patience(nil)))
+			d, ok = n.takeRecalled(ctx, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial}}, time.Now().Add(n.patience(nil)))
 		}
 		if ok {
 			return d, nil
@@ -58,8 +59,8 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost, trial: trial, asker: n.origin, number: number, node: n, tally: n.own, uses: c.uses + 1}
-	return n.takeRemote(ctx, kindTake, c)
+	*c = takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial, Asker: n.origin, Number: number}, node: n, tally: n.own, uses: c.uses + 1}
+	return n.takeRemote(ctx, wire.KindTake, c)
 }
 
 // takeHere is takeOnce, and where that denies, once more when all is here that can be
@@ -67,7 +68,7 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, c *takeCall, end time.Time) (limiter.Decision, bool) {
 	got := n.leases.got.Load()
 	d, ok := n.takeOnce(v, age, c)
-	if ok && !d.Allowed && !d.Degraded && n.leases.denied(c.id, got) {
+	if ok && !d.Allowed && !d.Degraded && n.leases.denied(c.ID, got) {
 		return n.takeRecalled(ctx, c, end)
 	}
 	return d, ok
@@ -96,20 +97,20 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
-	*c = takeCall{id: id, lim: l, cost: cost, of: of, node: n}
+	*c = takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Of: of}, node: n}
 	if n.giveHeld(c) {
 		return nil
 	}
-	_, err := n.takeRemote(ctx, kindGive, c)
+	_, err := n.takeRemote(ctx, wire.KindGive, c)
 	n.near.forget(id, n.clock.age())
 	return err
 }
 
 // giveHeld gives back what another node was asked to, if this one holds the partition.
 func (n *Node) giveHeld(c *takeCall) bool {
-	ok := n.ledger.RefundHeld(c.id, c.lim, c.cost, n.clock.ownNow(), c.of)
-	if ok && c.of.Noted() {
-		n.holds.End(c.id, c.cost)
+	ok := n.ledger.RefundHeld(c.ID, c.Limit, c.Cost, n.clock.ownNow(), c.Of)
+	if ok && c.Of.Noted() {
+		n.holds.End(c.ID, c.Cost)
 	}
 	return ok
 }

@@ -46,9 +46,9 @@ func TestWrongSecretDoesNotJoin(t *testing.T) {
 // clockCall asks a node for its clock: the least that a peer can ask.
 type clockCall struct{ answered bool }
 
-const kindTime = 6 // as cluster/wire.go has it
+const kindTime = 6 // as cluster/internal/wire has it
 
-func (*clockCall) AppendRequest(b []byte) []byte { return b }
+func (*clockCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
 
 func (c *clockCall) ReadAnswer([]byte) error { c.answered = true; return nil }
 

@@ -1,0 +1,45 @@
+package wire
+
+import (
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/transport"
+)
+
+// Hello is how nodes introduce themselves on a connection, each to the other: not a call,
+// but what comes before any.
+type Hello struct {
+	Name, Addr string
+	Origin     limiter.Origin
+	Scheme     string // of the ring: nodes whose schemes differ refuse each other
+	Taken      string // in an answer: the address of another living node that has the asker's name
+}
+
+const (
+	helloFields    = 5
+	helloFieldsMin = 4 // of earlier versions
+)
+
+// Encode encodes an introduction.
+func (h Hello) Encode() []byte {
+	b := transport.AppendArrayLen(nil, helloFields)
+	b = transport.AppendString(b, h.Scheme)
+	b = transport.AppendString(b, h.Name)
+	b = transport.AppendString(b, h.Addr)
+	b = transport.AppendUint(b, uint64(h.Origin))
+	return transport.AppendString(b, h.Taken)
+}
+
+// ReadHello decodes one. How long its strings are, transport.MaxHello bounds.
+func ReadHello(b []byte) (h Hello, err error) {
+	if len(b) > transport.MaxHello {
+		return h, ErrMalformed
+	}
+	r := transport.NewReader(b)
+	n := r.ArrayLen(fieldsMax)
+	h.Scheme, h.Name, h.Addr, h.Origin = r.String(), r.String(), r.String(), limiter.Origin(r.Uint())
+	known := helloFieldsMin
+	if n >= helloFields {
+		h.Taken, known = r.String(), helloFields
+	}
+	return h, finish(&r, n, known)
+}

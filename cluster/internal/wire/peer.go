@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/weir-go/weir/transport"
+)
+
+// Time reads a peer's clock.
+type Time struct {
+	Age time.Duration // how long the peer has lived
+	Now int64         // cluster time there
+}
+
+const timeFields = 2
+
+// AppendRequest encodes the question.
+func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
+
+// ReadRequest decodes the question.
+func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
+
+// AppendAnswer encodes the answer.
+func (c *Time) AppendAnswer(b []byte) []byte {
+	b = transport.AppendArrayLen(b, timeFields)
+	b = transport.AppendInt(b, int64(c.Age))
+	return transport.AppendInt(b, c.Now)
+}
+
+// ReadAnswer decodes the answer.
+func (c *Time) ReadAnswer(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(fieldsMax)
+	c.Age, c.Now = time.Duration(r.Int()), r.Int()
+	return finish(&r, n, timeFields)
+}
+
+// Leaving says goodbye.
+type Leaving struct{ noAnswer }
+
+// AppendRequest encodes the message.
+func (*Leaving) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
+
+// ReadRequest decodes the message.
+func (*Leaving) ReadRequest(body []byte) error { return readEmpty(body) }
+
+func readEmpty(body []byte) error {
+	r := transport.NewReader(body)
+	return finish(&r, r.ArrayLen(fieldsMax), 0)
+}
+
+// CaughtUp says that everything due to the receiver has been sent, by the table of this
+// fingerprint, before it on the same connection. Ask wants the same from the receiver, which
+// may have said so before the sender lost sight of it.
+type CaughtUp struct {
+	Fingerprint uint64
+	Ask         bool
+	noAnswer
+}
+
+const caughtUpFields = 2
+
+// AppendRequest encodes the message.
+func (c *CaughtUp) AppendRequest(b []byte) []byte {
+	b = transport.AppendUint(transport.AppendArrayLen(b, caughtUpFields), c.Fingerprint)
+	return transport.AppendUint(b, bit(c.Ask))
+}
+
+// ReadRequest decodes the message.
+func (c *CaughtUp) ReadRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(fieldsMax)
+	c.Fingerprint, c.Ask = r.Uint(), r.Uint() == 1
+	return finish(&r, n, caughtUpFields)
+}
