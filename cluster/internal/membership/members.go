@@ -144,13 +144,13 @@ func (m *Members) Lose(gone *Member, age time.Duration) bool {
 	return true
 }
 
-// CaughtUp notes that a process has sent everything that is due by a table, which has a
+// CaughtUp notes that a living process has sent everything that is due by a table, which has a
 // fingerprint. It says whether that was news.
 func (m *Members) CaughtUp(p Process, fingerprint uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.byName[p.Name]
-	if old == nil || old.Process != p || old.caughtUp == fingerprint {
+	if old == nil || !old.Live || old.Process != p || old.caughtUp == fingerprint {
 		return false
 	}
 	x := *old
