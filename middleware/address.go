@@ -106,6 +106,19 @@ func (a Address) bind() (appendSubject, error) {
 	}, nil
 }
 
+// names are those of the headers that it reads.
+func (a Address) names() []string {
+	switch {
+	case a.Header != "":
+		return []string{textproto.CanonicalMIMEHeaderKey(a.Header)}
+	case len(a.Trusted) == 0 && !a.TrustUnix && a.Hops == 0:
+		return nil // the peer counts
+	case a.Source == Forwarded:
+		return []string{"Forwarded"}
+	}
+	return []string{"X-Forwarded-For"}
+}
+
 // onUnixSocket reports whether a request came over a Unix socket: as the server knows of
 // its listener, or as the peer's address shows.
 func onUnixSocket(r *http.Request) bool {

@@ -14,6 +14,8 @@ import (
 type compiled struct {
 	table table
 	memo  memo
+	asked map[string]*route // by the name of the rule that Allow asks
+	reads *reads
 
 	dialects     Dialect
 	exposed      string
@@ -22,9 +24,12 @@ type compiled struct {
 	echoID       bool
 	problem      bool
 	revealKeys   bool
+	inContext    bool
+	heard        bool // somebody is told of decisions
 
 	respond     func(http.ResponseWriter, *http.Request, Refusal)
 	requestIDOf func(*http.Request) string
+	chosen      func(*http.Request) string // the pattern that the router behind chose
 	skip        func(*http.Request) bool
 	skipMethods []string
 	namespace   string
@@ -44,11 +49,13 @@ func compile(p Policy) (*compiled, error) {
 		dialects: p.Dialects, hideDegraded: p.HideDegraded, keepHeaders: p.KeepHeaders,
 		echoID: p.EchoRequestID, problem: p.Problem, revealKeys: p.RevealKeys,
 		respond: p.Respond, requestIDOf: p.RequestID, skip: p.Skip, onDecision: p.OnDecision, now: p.Now,
-		skipMethods: slices.Clone(p.SkipMethods), namespace: p.Namespace,
+		skipMethods: slices.Clone(p.SkipMethods), namespace: p.Namespace, chosen: p.Route,
+		inContext: p.InContext, heard: p.InContext || p.OnDecision != nil,
 	}
 	if c.now == nil {
 		c.now = time.Now
 	}
+	p.reads = newReads(&p)
 	if err := c.setDialects(p); err != nil {
 		return nil, err
 	}
@@ -70,12 +77,16 @@ func compile(p Policy) (*compiled, error) {
 		return nil, err
 	}
 	c.memo.seed = maphash.MakeSeed()
-	c.table = *newTable(byDefault, p.Route)
+	c.table = *newTable(byDefault)
 	unknown := p.checkKnown()
 	for i := range p.Routes {
 		if err := c.addRoute(&p, i, unknown); err != nil {
 			return nil, err
 		}
+	}
+	c.reads = p.reads
+	if c.asked, err = compileAsked(&p); err != nil {
+		return nil, err
 	}
 	c.table.seal()
 	if err := c.checkReached(&p); err != nil {
@@ -115,6 +126,21 @@ func checkSkipMethods(methods []string) error {
 		case m != strings.ToUpper(m):
 			return fieldError(at, m, fmt.Sprintf("has lower case, which no request matches: write %q", strings.ToUpper(m)))
 		}
+	}
+	return nil
+}
+
+// find is the route whose rules count for a request, or nil if it passes unseen. chosen is the
+// pattern that the router behind chose, if that is known already.
+func (c *compiled) find(r *http.Request, chosen string) *route {
+	if c.skips(r) {
+		return nil
+	}
+	if chosen == "" && c.chosen != nil {
+		chosen = c.chosen(r)
+	}
+	if rt := c.memo.find(&c.table, r, chosen); len(rt.rules) > 0 {
+		return rt
 	}
 	return nil
 }
@@ -162,6 +188,9 @@ func checkNames(p Policy) error {
 		if err := check(fmt.Sprintf("routes[%d].rules", i), r.Rules); err != nil {
 			return err
 		}
+	}
+	if err := check("asked", p.Asked); err != nil {
+		return err
 	}
 	if len(seen) == 0 {
 		return &PolicyError{Path: "default", Reason: "is empty, and no route has a rule: nothing would be limited"}

@@ -50,7 +50,12 @@ func (x *exchange) prepare() bool {
 		}
 		c.subjectFrom = len(x.buf)
 		var ok bool
-		if x.buf, ok = r.subject(x.buf, x.request); !ok {
+		if x.given {
+			x.buf, ok = append(x.buf, x.subject...), x.subject != ""
+		} else {
+			x.buf, ok = r.subject(x.buf, x.request)
+		}
+		if !ok {
 			x.buf = x.buf[:c.subjectFrom] // nobody in particular: the shared budget
 			if r.absent == AbsentSkip {
 				continue

@@ -26,6 +26,11 @@
 // them it gets a thin wrapper that unwraps for [http.ResponseController] and has exactly
 // those optional interfaces that the wrapped one has.
 //
+// [Middleware.Wrap] is written on an engine that knows no handlers: [Middleware.Begin] and
+// [Exchange.Done] are for whatever has a request and a response, [Middleware.Decide] for what is
+// not HTTP, such as gRPC. Inside of a handler, [FromContext] shows what was decided, and
+// [Middleware.Allow] asks a rule for a subject that only the handler knows.
+//
 // docs/routers-and-proxies.md says in which order to stand with routers, proxies, CORS and
 // authentication, and has adapters for gin and echo.
 //

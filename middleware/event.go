@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/weir-go/weir/limiter"
 )
@@ -71,8 +72,17 @@ type Event struct {
 	Decision limiter.Decision
 	// Verdict is what the rule made of it.
 	Verdict Verdict
+	// Took is how long the request waited for the decisions of all its rules together.
+	Took time.Duration
+	// RequestID names the request, as a refusal does (see [Refusal]); "" for a request that
+	// passes without a name.
+	RequestID string
 	// Subject is the raw subject, only if [Policy].RevealKeys is set.
 	Subject string
+	// Parts are the parts of the subject, only with RevealKeys: those of a [Join], in its order
+	// and without the lengths that keep them apart, and what a [FirstOf] found. Else it
+	// is the subject alone.
+	Parts []string
 	// Err is why the limiter gave no decision. Where the rule then takes that of this
 	// process ([OutageLocal]), Decision is set all the same, and degraded.
 	Err error
@@ -105,21 +115,38 @@ func (m *Middleware) Stats() Stats {
 
 // report tells OnDecision about one call.
 func (m *Middleware) report(x *exchange, c *call) {
-	if x.policy.onDecision == nil {
-		return
+	if x.policy.onDecision != nil {
+		m.tell(x.policy.onDecision, x.event(c))
 	}
+}
+
+// event is what there is to tell about one call.
+func (x *exchange) event(c *call) Event {
 	e := Event{
 		Context: x.request.Context(), Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
-		Decision: c.decision, Verdict: c.verdict, Err: c.err,
+		Decision: c.decision, Verdict: c.verdict, Err: c.err, Took: x.took, RequestID: x.id,
 	}
 	if c.outage != nil {
 		e.Err = c.outage
 	}
 	if x.policy.revealKeys {
 		e.Subject = string(x.buf[c.subjectFrom:c.subjectTo])
+		e.Parts = []string{e.Subject}
+		if c.rule.parts != nil && !x.given {
+			e.Parts = c.rule.parts(e.Subject)
+		}
 	}
-	m.tell(x.policy.onDecision, e)
+	return e
+}
+
+// events is what there is to tell about a request.
+func (x *exchange) events() []Event {
+	all := make([]Event, len(x.calls))
+	for i := range x.calls {
+		all[i] = x.event(&x.calls[i])
+	}
+	return all
 }
 
 // tell calls a hook that must not be able to fail a request.

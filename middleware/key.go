@@ -20,6 +20,8 @@ type Key struct {
 	name string
 	// bind ties the key to the policy and the pattern that it is used with.
 	bind func(binding) (appendSubject, error)
+	// parts takes a subject apart; nil if it has none.
+	parts func(subject string) []string
 }
 
 // appendSubject appends the subject of r to b, or reports that there is none. It gets a
@@ -30,6 +32,7 @@ type appendSubject func(b []byte, r *http.Request) ([]byte, bool)
 type binding struct {
 	policy  *Policy
 	pattern string // "" for the default rules
+	reads   *reads
 }
 
 // String names the kind of the key, never a subject.
@@ -61,10 +64,11 @@ func Shared() Key {
 // Func is a key of your own. An empty subject counts as absent. f must be safe for
 // concurrent use.
 func Func(f func(r *http.Request) (subject string, ok bool)) Key {
-	return Key{name: "func", bind: func(binding) (appendSubject, error) {
+	return Key{name: "func", bind: func(bd binding) (appendSubject, error) {
 		if f == nil {
 			return nil, errors.New("the function is nil")
 		}
+		bd.reads.anything()
 		return func(b []byte, r *http.Request) ([]byte, bool) {
 			s, ok := f(r)
 			return append(b, s...), ok && s != ""
@@ -75,7 +79,7 @@ func Func(f func(r *http.Request) (subject string, ok bool)) Key {
 // Join is one subject of several: each combination has its own budget. It is absent
 // where one of them is.
 func Join(keys ...Key) Key {
-	return Key{name: combined("join", keys), bind: func(bd binding) (appendSubject, error) {
+	return Key{name: combined("join", keys), parts: joined(keys), bind: func(bd binding) (appendSubject, error) {
 		parts, err := bindAll(keys, bd)
 		if err != nil {
 			return nil, err
@@ -101,7 +105,7 @@ func Join(keys ...Key) Key {
 // Subjects of different keys never meet: a client that sends an address as its API
 // key does not spend that address's budget.
 func FirstOf(keys ...Key) Key {
-	return Key{name: combined("first-of", keys), bind: func(bd binding) (appendSubject, error) {
+	return Key{name: combined("first-of", keys), parts: firstOf(keys), bind: func(bd binding) (appendSubject, error) {
 		parts, err := bindAll(keys, bd)
 		if err != nil {
 			return nil, err

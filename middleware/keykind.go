@@ -14,6 +14,7 @@ import (
 // unless proxies are trusted. IPv6 counts by prefix, unless it stands for IPv4.
 func ClientIP() Key {
 	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
+		bd.reads.header(bd.policy.Address.names()...)
 		return bd.policy.clientIP, nil
 	}}
 }
@@ -21,7 +22,8 @@ func ClientIP() Key {
 // ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
 func ClientIPBy(a Address) Key {
 	bind := sync.OnceValues(a.bind) // not for each pattern of a route anew
-	return Key{name: "client-ip", bind: func(binding) (appendSubject, error) {
+	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
+		bd.reads.header(a.names()...)
 		subject, err := bind()
 		if err != nil {
 			_, err = a.bind() // an error is completed by whoever gets it
@@ -41,10 +43,11 @@ func PeerIP() Key {
 // before the middleware checks it.
 func Header(name string) Key {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
-	return Key{name: "header " + canonical, bind: func(binding) (appendSubject, error) {
+	return Key{name: "header " + canonical, bind: func(bd binding) (appendSubject, error) {
 		if !isToken(name) {
 			return nil, fmt.Errorf("%q is not a header name", name)
 		}
+		bd.reads.header(canonical)
 		return func(b []byte, r *http.Request) ([]byte, bool) {
 			v := first(r, canonical)
 			return append(b, v...), v != ""
@@ -62,10 +65,11 @@ func first(r *http.Request, canonical string) string {
 
 // Cookie is the value of a cookie: the first of that name.
 func Cookie(name string) Key {
-	return Key{name: "cookie " + name, bind: func(binding) (appendSubject, error) {
+	return Key{name: "cookie " + name, bind: func(bd binding) (appendSubject, error) {
 		if !isToken(name) {
 			return nil, fmt.Errorf("%q is not a cookie name", name)
 		}
+		bd.reads.header("Cookie")
 		return func(b []byte, r *http.Request) ([]byte, bool) {
 			c, err := r.Cookie(name)
 			if err != nil || c.Value == "" {
@@ -79,20 +83,26 @@ func Cookie(name string) Key {
 // Bearer is the bearer token of the Authorization header (RFC 6750), hashed: the token
 // itself is in no key, event or log.
 func Bearer() Key {
-	return simple("bearer", func(b []byte, r *http.Request) ([]byte, bool) {
-		const scheme = "Bearer "
-		v := first(r, "Authorization")
-		if len(v) <= len(scheme) || !strings.EqualFold(v[:len(scheme)], scheme) {
-			return b, false
-		}
-		// All spellings of one token are one subject, or each would have a budget.
-		token := strings.Trim(v[len(scheme):], " \t")
-		if token == "" {
-			return b, false
-		}
-		sum := sha256.Sum256([]byte(token))
-		return append(b, sum[:]...), true
-	})
+	return Key{name: "bearer", bind: func(bd binding) (appendSubject, error) {
+		bd.reads.header("Authorization")
+		return appendBearer, nil
+	}}
+}
+
+// appendBearer is the subject by Bearer.
+func appendBearer(b []byte, r *http.Request) ([]byte, bool) {
+	const scheme = "Bearer "
+	v := first(r, "Authorization")
+	if len(v) <= len(scheme) || !strings.EqualFold(v[:len(scheme)], scheme) {
+		return b, false
+	}
+	// All spellings of one token are one subject, or each would have a budget.
+	token := strings.Trim(v[len(scheme):], " \t")
+	if token == "" {
+		return b, false
+	}
+	sum := sha256.Sum256([]byte(token))
+	return append(b, sum[:]...), true
 }
 
 // Claim is a claim of the authenticated caller, found by the policy's Claims function.

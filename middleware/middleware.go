@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/weir-go/weir/limiter"
 )
@@ -91,80 +90,17 @@ func (m *Middleware) Swap(p Policy) error {
 // then share the budgets.
 func (m *Middleware) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.serve(w, r, next)
+		switch e, ok := m.Begin(w, r); {
+		case !ok:
+		case e.x == nil:
+			next.ServeHTTP(w, e.request)
+		default:
+			e.serve(w, next)
+		}
 	})
-}
-
-// exchange is one request on its way through the policy.
-type exchange struct {
-	policy  *compiled
-	route   *route
-	request *http.Request
-	calls   []call
-	buf     []byte    // subjects and keys of the calls
-	asked   time.Time // before the limiter was, where something may be given back
-}
-
-// serve is the way of one request, as the package comment tells it.
-func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	p := m.policy.Load()
-	if p.skips(r) {
-		next.ServeHTTP(w, r)
-		return
-	}
-	rt := p.memo.find(&p.table, r)
-	if len(rt.rules) == 0 {
-		next.ServeHTTP(w, r)
-		return
-	}
-	x := m.begin(p, rt, r)
-	status := m.decide(x)
-	h := w.Header()
-	if status != http.StatusForbidden && status != statusClientGone {
-		p.setHeaders(h, x.calls)
-	}
-	for i := range x.calls {
-		m.report(x, &x.calls[i])
-	}
-	switch {
-	case status == statusClientGone:
-		w.WriteHeader(status)
-	case status != 0:
-		p.refuse(w, r, status, x.calls)
-	default:
-		if p.echoID {
-			h[headerRequestID] = []string{p.requestID(w, r)}
-		}
-		if rt.observed || p.keepHeaders {
-			m.serveObserved(w, x, next) // ends x itself
-			return
-		}
-		m.end(x)
-		next.ServeHTTP(w, r)
-		return
-	}
-	m.end(x)
 }
 
 // statusClientGone is what logs see of a request whose client left before there was a
 // decision; no client sees it. It is no 5xx, for nothing failed, and no 200, which
 // net/http would make of no answer at all.
 const statusClientGone = 499
-
-// begin takes an exchange from the pool.
-func (m *Middleware) begin(p *compiled, rt *route, r *http.Request) *exchange {
-	x := m.exchanges.Get().(*exchange)
-	x.policy, x.route, x.request = p, rt, r
-	return x
-}
-
-// end puts an exchange back, without what would keep a request or a large key in memory.
-func (m *Middleware) end(x *exchange) {
-	const bufMax = 4 << 10
-	if cap(x.buf) > bufMax {
-		return
-	}
-	clear(x.calls)
-	*x = exchange{calls: x.calls[:0], buf: x.buf[:0]}
-	m.exchanges.Put(x)
-}

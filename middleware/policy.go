@@ -24,6 +24,10 @@ type Policy struct {
 	// not exempt, such as one budget for the whole service.
 	Always []Rule
 
+	// Asked holds rules that no request meets by itself: a handler asks them by
+	// [Middleware.Allow], for a subject that only it knows.
+	Asked []Rule
+
 	// Address says whose address a request counts as; the zero value is the socket's
 	// peer, IPv6 by /64.
 	Address Address
@@ -71,6 +75,9 @@ type Policy struct {
 	// OnDecision hears of every decision, on the request's goroutine after the headers
 	// are set: it should be quick. A panic in it is swallowed and counted ([Stats]).
 	OnDecision func(Event)
+	// InContext puts the decisions into the context of a request that passes, where its
+	// handler finds them by [FromContext]. It costs a few allocations.
+	InContext bool
 	// RevealKeys puts the raw subject into the Event. Without it no address, token or
 	// user name leaves this package.
 	RevealKeys bool
@@ -93,6 +100,7 @@ type Policy struct {
 	Now func() time.Time
 
 	clientIP appendSubject // the Address, checked once for all rules and patterns
+	reads    *reads        // what the keys read of a request, collected by the check
 }
 
 // Route gives the requests that match one of its patterns rules of their own.

@@ -9,9 +9,17 @@ import (
 // requestIDMax is the longest request id that is taken over from a client.
 const requestIDMax = 128
 
-// requestID names a request: by the policy's function, by its X-Request-Id, by one that
-// an outer handler already put on the response, else by a new UUID.
-func (p *compiled) requestID(w http.ResponseWriter, r *http.Request) string {
+// requestID names a request: as it is known, else by a new UUID.
+func (p *compiled) requestID(h http.Header, r *http.Request) string {
+	if id := p.knownID(h, r); id != "" {
+		return id
+	}
+	return newUUID()
+}
+
+// knownID is a request's name by the policy's function, by its X-Request-Id, or the one that an
+// outer handler already put on the response, whose header is h; else "".
+func (p *compiled) knownID(h http.Header, r *http.Request) string {
 	if p.requestIDOf != nil {
 		if id := p.requestIDOf(r); isSane(id) {
 			return id
@@ -20,10 +28,10 @@ func (p *compiled) requestID(w http.ResponseWriter, r *http.Request) string {
 	if id := first(r, headerRequestID); isSane(id) {
 		return id
 	}
-	if v := w.Header()[headerRequestID]; len(v) > 0 && isSane(v[0]) {
+	if v := h[headerRequestID]; len(v) > 0 && isSane(v[0]) {
 		return v[0]
 	}
-	return newUUID()
+	return ""
 }
 
 // isSane reports whether id may be logged and sent back: short, and without a character

@@ -27,17 +27,21 @@ type Refusal struct {
 	Rules []string
 }
 
-// refuse answers in the place of the handler.
-func (p *compiled) refuse(w http.ResponseWriter, r *http.Request, status int, calls []call) {
-	v := p.refusal(status, calls)
-	v.RequestID = p.requestID(w, r)
-	h := w.Header()
+// refuse says in h that the request is refused, and returns the rest for a body.
+func (p *compiled) refuse(h http.Header, x *exchange, status int) Refusal {
+	v := p.refusal(status, x.calls)
+	v.RequestID = x.id
 	if v.RetryAfter > 0 {
 		h[headerRetryAfter] = []string{strconv.FormatInt(v.RetryAfter, 10)}
 	}
 	h[headerRequestID] = []string{v.RequestID}
 	// The answer holds for this client and this moment, never for a shared cache.
 	h["Cache-Control"] = []string{"no-store"}
+	return v
+}
+
+// answer writes a refusal in the place of the handler.
+func (p *compiled) answer(w http.ResponseWriter, r *http.Request, v Refusal) {
 	switch {
 	case p.respond != nil:
 		respondBy(p.respond, w, r, v)

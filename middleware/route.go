@@ -25,24 +25,22 @@ type table struct {
 	mux       *http.ServeMux
 	routes    map[string]*route // by the pattern with its host folded
 	byDefault *route
-	chosen    func(*http.Request) string // the pattern that the router behind chose
-	depth     int                        // segments of the longest pattern
-	literal   int                        // bytes of the longest literal segment
+	depth     int // segments of the longest pattern
+	literal   int // bytes of the longest literal segment
 }
 
 // newTable makes a table of a default route only.
-func newTable(byDefault *route, chosen func(*http.Request) string) *table {
+func newTable(byDefault *route) *table {
 	return &table{
-		mux: http.NewServeMux(), routes: make(map[string]*route), byDefault: byDefault, chosen: chosen, literal: len(opaque),
+		mux: http.NewServeMux(), routes: make(map[string]*route), byDefault: byDefault, literal: len(opaque),
 	}
 }
 
-// find returns the route of a request. An exempt or unlimited one has no rules.
-func (t *table) find(r *http.Request) *route {
-	if t.chosen != nil {
-		if pattern := t.chosen(r); pattern != "" {
-			return t.within(r, pattern)
-		}
+// find returns the route of a request. An exempt or unlimited one has no rules. chosen is the
+// pattern that the router behind chose, or "".
+func (t *table) find(r *http.Request, chosen string) *route {
+	if chosen != "" {
+		return t.within(r, chosen)
 	}
 	if isPlain(r) {
 		return t.match(r)

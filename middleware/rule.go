@@ -20,6 +20,7 @@ type rule struct {
 	plan    appendSubject
 	plans   map[string]*budget
 	subject appendSubject
+	parts   func(subject string) []string // takes a subject apart; nil if it has no parts
 	absent  Absent
 	cost    int64
 	costOf  func(*http.Request) int64
@@ -42,7 +43,7 @@ type budget struct {
 func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	c := &rule{
 		name: r.Name, pattern: pattern, absent: r.Absent, cost: r.Cost, costOf: r.CostOf,
-		count: r.Count, shadow: r.Shadow || p.Shadow, outage: r.Outage,
+		count: r.Count, shadow: r.Shadow || p.Shadow, outage: r.Outage, parts: r.Key.parts,
 	}
 	if c.cost == 0 {
 		c.cost = 1
@@ -59,7 +60,10 @@ func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	if c.budget, err = newBudget(r.Name, r.Limit, c.cost); err != nil {
 		return nil, err
 	}
-	bd := binding{policy: p, pattern: pattern}
+	bd := binding{policy: p, pattern: pattern, reads: p.reads}
+	if r.CostOf != nil {
+		p.reads.anything()
+	}
 	if c.subject, err = r.Key.bound(bd); err != nil {
 		return nil, keyError("key", r.Key, err)
 	}

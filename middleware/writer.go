@@ -5,19 +5,12 @@ import (
 	"net/http"
 )
 
-// serveObserved runs the handler behind a wrapper, and gives back the cost of the rules
-// that the outcome does not count for. It ends the exchange.
-func (m *Middleware) serveObserved(w http.ResponseWriter, x *exchange, next http.Handler) {
-	o := &observer{ResponseWriter: w}
-	if x.policy.keepHeaders {
-		o.kept = x.policy.limitHeaders(w.Header())
-	}
+// serve runs the handler behind a wrapper that sees how it ends.
+func (e Exchange) serve(w http.ResponseWriter, next http.Handler) {
+	o := &observer{ResponseWriter: w, kept: e.x.kept}
 	panicked := true
-	defer func() {
-		m.settle(x, o.outcome(panicked))
-		m.end(x)
-	}()
-	next.ServeHTTP(o.full(), x.request)
+	defer func() { e.Done(o.outcome(panicked)) }()
+	next.ServeHTTP(o.full(), e.request)
 	panicked = false
 }
 

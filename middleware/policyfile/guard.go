@@ -37,8 +37,10 @@ type Hooks struct {
 	Skip func(r *http.Request) bool
 	// OnDecision hears of every decision.
 	OnDecision func(middleware.Event)
-	// RevealKeys puts the raw subject into the Event.
-	RevealKeys bool
+	// RevealKeys puts the raw subject into the Event, and InContext the Events into the context.
+	RevealKeys, InContext bool
+	// Asked are the rules that handlers ask by themselves. Their names must not be in the file.
+	Asked []middleware.Rule
 	// Mux is the mux behind the middleware: patterns that it does not know are refused.
 	Mux *http.ServeMux
 	// Known is the same for another router, and Route tells which pattern it chose.
@@ -52,5 +54,5 @@ type Hooks struct {
 func (h Hooks) set(p *middleware.Policy) {
 	p.Claims, p.Respond, p.RequestID, p.Skip = h.Claims, h.Respond, h.RequestID, h.Skip
 	p.OnDecision, p.RevealKeys, p.Mux, p.Now = h.OnDecision, h.RevealKeys, h.Mux, h.Now
-	p.Known, p.Route = h.Known, h.Route
+	p.Known, p.Route, p.InContext, p.Asked = h.Known, h.Route, h.InContext, h.Asked
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 )
 
@@ -56,6 +57,8 @@ func TestEveryFieldHasOneSource(t *testing.T) {
 		Skip:       func(*http.Request) bool { return false },
 		OnDecision: func(middleware.Event) {},
 		RevealKeys: true,
+		InContext:  true,
+		Asked:      []middleware.Rule{{Name: "asked", Limit: limiter.Per(1, time.Minute)}},
 		Mux:        mux,
 		Known:      func(string) bool { return true },
 		Route:      func(*http.Request) string { return "" },

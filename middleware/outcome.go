@@ -1,0 +1,63 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+)
+
+// Outcome is what a policy says about a [Call]. Its Done tells with which status the call ended,
+// in the words of HTTP, as [Exchange.Done] does; call it also where the policy refused.
+type Outcome struct {
+	Exchange
+	// Allowed says that the call may go on. Done must be called then, also where it panics.
+	Allowed bool
+	// Header has the limit headers as an HTTP response would have them: for metadata, or nil where
+	// the policy has no rule for the call.
+	Header http.Header
+	// Refusal is what a refused caller is told; zero if the call is allowed.
+	Refusal Refusal
+}
+
+// Decide asks the policy about what is not an HTTP request. The error is that of a context which is
+// over before there was a decision; the call must not go on then.
+func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
+	p := m.policy.Load()
+	r := c.request(ctx, p.reads)
+	rt := p.find(r, c.Route)
+	if rt == nil {
+		return Outcome{Allowed: true}, nil
+	}
+	x := m.begin(p, rt, r)
+	o := Outcome{Exchange: x.handle(), Header: make(http.Header, 4)}
+	switch status := m.rule(x, o.Header); status {
+	case 0:
+		o.Allowed = true
+	case statusClientGone:
+		o.Done(status)
+		return Outcome{}, ctx.Err()
+	default:
+		o.Refusal = p.refuse(o.Header, x, status)
+	}
+	return o, nil
+}
+
+// Decisions is what each rule said, until Done.
+func (o Outcome) Decisions() []Event {
+	if o.x == nil || o.x.turn.Load() != o.turn {
+		return nil
+	}
+	return o.x.events()
+}
+
+// Write writes the refusal as an HTTP response, with its headers and the body that the
+// policy chooses, before Done.
+func (o Outcome) Write(w http.ResponseWriter) {
+	if o.x == nil || o.Allowed {
+		return
+	}
+	h := w.Header()
+	for name, values := range o.Header {
+		h[name] = values
+	}
+	o.x.policy.answer(w, o.x.request, o.Refusal)
+}
