@@ -34,12 +34,13 @@ type State uint8
 
 // The states of a member. The numbers travel in rosters.
 const (
-	Living    State = iota
-	Visiting        // living, and a guest
-	Returning       // living, back for less than HealTime: what it admitted may not be known here
-	Missing         // vanished without a goodbye, and still counts as known
-	Left            // said goodbye, not long ago
-	Forgotten       // none of these: it is remembered for its address at most
+	Living       State = iota
+	Visiting           // living, and a guest
+	Returning          // living, back for less than HealTime: what it admitted may not be known here
+	Missing            // vanished without a goodbye, and still counts as known
+	Left               // said goodbye, not long ago
+	MissingGuest       // missing, and a guest when it comes back
+	Forgotten          // none of these: it is remembered for its address at most
 
 	states = int(Forgotten) // that travel
 )
@@ -61,12 +62,17 @@ func (x *Member) State(age, forget time.Duration) State {
 		return Forgotten
 	case x.Leaving:
 		return Left
+	case x.Guest:
+		return MissingGuest
 	}
 	return Missing
 }
 
 // Vanished says whether it is gone without a goodbye, and still counts as known.
-func (x *Member) Vanished(age, forget time.Duration) bool { return x.State(age, forget) == Missing }
+func (x *Member) Vanished(age, forget time.Duration) bool {
+	s := x.State(age, forget)
+	return s == Missing || s == MissingGuest
+}
 
 // back says whether it lives and came back less than HealTime ago.
 func (x *Member) back(age time.Duration) bool {

@@ -16,7 +16,7 @@ import (
 // would be majorities, and the shares of both more than the whole. A node that came while
 // others were missing is a guest. It owns partitions like any other, and counts when
 // nobody is missing any more: they came back, have left, or are forgotten. Who comes back
-// under a name that was known not longer than ForgetAfter ago is none.
+// under a name that was known not longer than ForgetAfter ago is what that one was.
 
 // Entry is one member in the roster.
 type Entry struct {
@@ -108,7 +108,7 @@ func (m *Members) Learn(r []Entry, age time.Duration) (news bool) {
 	for _, e := range r {
 		if e.Name == m.self.Name {
 			met = true
-			m.guest = m.guest || e.State == Visiting
+			m.guest = m.guest || e.State == Visiting || e.State == MissingGuest
 			continue
 		}
 		missed, heard := m.learnGoneLocked(e, age)
@@ -130,9 +130,9 @@ func (m *Members) Learn(r []Entry, age time.Duration) (news bool) {
 // was not known, and is missing.
 func (m *Members) learnGoneLocked(e Entry, age time.Duration) (missed, news bool) {
 	old := m.byName[e.Name]
-	gone := Member{Process: e.Process, Addr: e.Addr, LostAt: age - e.Gone, Leaving: e.State == Left}
+	gone := Member{Process: e.Process, Addr: e.Addr, LostAt: age - e.Gone, Leaving: e.State == Left, Guest: e.State == MissingGuest}
 	switch {
-	case old == nil && e.Gone < m.forget && e.State == Missing:
+	case old == nil && e.Gone < m.forget && (e.State == Missing || e.State == MissingGuest):
 		m.lastLoss = max(m.lastLoss, gone.LostAt)
 		m.putLocked(gone)
 		return true, true
