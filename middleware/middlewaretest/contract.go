@@ -14,43 +14,55 @@ import (
 	"github.com/weir-go/weir/middleware"
 )
 
-// Contract runs the contract's rows as subtests of name. newLimiter is called once per
-// row and returns limiters that share their budgets: one for a process, one per node
-// for a cluster, to whom the requests go in turn. Two rows wait a second each.
+// row is one row of the contract.
+type row struct {
+	name string
+	run  func(t *testing.T, over setup)
+}
+
+// rows are all that a server must do.
+var rows = []row{
+	{"each route admits its limit, one after the other", routeLimits},
+	{"each route admits its limit, concurrently", routeLimitsConcurrently},
+	{"the default is one budget for all routes without their own", defaultIsShared},
+	{"a route's own limit replaces the default", routesAreSeparate},
+	{"public keys are exempt and carry no header", exempt},
+	{"every client has its own budget", perClient},
+	{"the most specific pattern wins", specificWins},
+	{"no spelling escapes a limited route, and none widens an exemption", spellings},
+	{"every limited response carries the headers", everyResponse},
+	{"the header values", headerValues},
+	{"429", tooManyRequests},
+	{"request ids", requestIDs},
+	{"waiting Retry-After suffices", retryAfterSuffices},
+	{"at the reset the window is full", resetIsFull},
+	{"503 where a limit fails closed", failsClosed},
+	{"stacked limits", stacked},
+	{"stacked limits, concurrently", stackedConcurrently},
+	{"an absent key is refused when the others have spent", absentKeys},
+	{"a failed login alone counts", outcomes},
+	{"plans", plans},
+	{"costs", costs},
+	{"shadow rules", shadow},
+	{"another policy at run time", swaps},
+	{"other dialects", dialects},
+	{"problem+json and own responders", responders},
+}
+
+// Contract runs the contract's rows as subtests of name, with the server of the standard
+// library. newLimiter is called once per row and returns limiters that share their budgets:
+// one for a process, one per node for a cluster, to whom the requests go in turn. Two rows wait
+// a second each.
 func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middleware.Limiter) {
-	rows := []struct {
-		name string
-		run  func(t *testing.T, limiters []middleware.Limiter)
-	}{
-		{"each route admits its limit, one after the other", routeLimits},
-		{"each route admits its limit, concurrently", routeLimitsConcurrently},
-		{"the default is one budget for all routes without their own", defaultIsShared},
-		{"a route's own limit replaces the default", routesAreSeparate},
-		{"public keys are exempt and carry no header", exempt},
-		{"every client has its own budget", perClient},
-		{"the most specific pattern wins", specificWins},
-		{"no spelling escapes a limited route, and none widens an exemption", spellings},
-		{"every limited response carries the headers", everyResponse},
-		{"the header values", headerValues},
-		{"429", tooManyRequests},
-		{"request ids", requestIDs},
-		{"waiting Retry-After suffices", retryAfterSuffices},
-		{"at the reset the window is full", resetIsFull},
-		{"503 where a limit fails closed", failsClosed},
-		{"stacked limits", stacked},
-		{"stacked limits, concurrently", stackedConcurrently},
-		{"an absent key is refused when the others have spent", absentKeys},
-		{"a failed login alone counts", outcomes},
-		{"plans", plans},
-		{"costs", costs},
-		{"shadow rules", shadow},
-		{"another policy at run time", swaps},
-		{"other dialects", dialects},
-		{"problem+json and own responders", responders},
-	}
+	ServerContract(t, name, Wrapped, newLimiter)
+}
+
+// ServerContract is Contract for another way to put a middleware in front of handlers: for an
+// adapter of a framework.
+func ServerContract(t *testing.T, name string, server Server, newLimiter func(t *testing.T) []middleware.Limiter) {
 	t.Run(name, func(t *testing.T) {
-		for _, row := range rows {
-			t.Run(row.name, func(t *testing.T) { row.run(t, newLimiter(t)) })
+		for _, r := range rows {
+			t.Run(r.name, func(t *testing.T) { r.run(t, setup{newLimiter(t), server}) })
 		}
 	})
 }
@@ -69,8 +81,8 @@ var reference = []struct {
 // A client that sends one request after the other is admitted exactly as often as the table
 // says, counted down by the headers, and then not once more. The requests go to all nodes in
 // turn, so this is also where a node that counted for itself would be caught.
-func routeLimits(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func routeLimits(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	for _, ref := range reference {
 		c := s.settled(ref.route)
 		for i := int64(1); i < ref.limit; i++ {
@@ -86,8 +98,8 @@ func routeLimits(t *testing.T, limiters []middleware.Limiter) {
 
 // The same with sixteen senders at once. Exactly the limit: one more would be a race between
 // looking and taking, one less a request that was counted twice.
-func routeLimitsConcurrently(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func routeLimitsConcurrently(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	for _, ref := range reference {
 		c := s.settled(ref.route)
 		admitted := atomic.Int64{}
@@ -109,8 +121,8 @@ func routeLimitsConcurrently(t *testing.T, limiters []middleware.Limiter) {
 
 // "one budget for all the routes that have no limit of their own": also those that do not
 // exist, or scanning for pages would be free.
-func defaultIsShared(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func defaultIsShared(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("GET /v1/agents")
 	admitted := 1
 	for range 50 {
@@ -125,8 +137,8 @@ func defaultIsShared(t *testing.T, limiters []middleware.Limiter) {
 
 // "A route's own limit replaces the default for that route: the two are separate budgets, and
 // a request spends from one."
-func routesAreSeparate(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func routesAreSeparate(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/token")
 	for range 20 {
 		s.send(request{client: c, route: "POST /v1/token"})
@@ -141,8 +153,8 @@ func routesAreSeparate(t *testing.T, limiters []middleware.Limiter) {
 
 // "public keys are never throttled; carries no rate-limit header": the method belongs to the
 // pattern, so only GET (and with it HEAD) is exempt.
-func exempt(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func exempt(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("GET /health")
 	for range 120 {
 		a := s.send(request{client: c, route: "GET /.well-known/jwks.json"})
@@ -156,8 +168,8 @@ func exempt(t *testing.T, limiters []middleware.Limiter) {
 }
 
 // "A limit counts per client", and by the address unless the policy says otherwise.
-func perClient(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func perClient(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
 	for range 10 {
 		s.send(request{client: c, route: "POST /v1/authorize"})
@@ -170,8 +182,8 @@ func perClient(t *testing.T, limiters []middleware.Limiter) {
 
 // "A request never escapes a limited route by another spelling of the same thing", and "a
 // spelling never widens an exemption".
-func spellings(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func spellings(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	for _, path := range []string{"/v1/token/", "//v1/token", "/v1//token", "/v1%2Ftoken", "/v1%2ftoken", "/v1/%74oken", "/v1/./token", "/x/../v1/token", "/v1/token%2F"} {
 		a := s.send(request{client: s.client(), route: "POST " + path})
 		assert.Equal(t, int64(20), number(t, a, "X-RateLimit-Limit"), path)
@@ -190,8 +202,8 @@ func daily(name string, quota int64) middleware.Rule {
 // "Patterns are those of Go's http.ServeMux, the most specific wins", also where the mux would
 // clean the path, decode it, or serve HEAD by GET: whoever could reach a route by another
 // spelling would reach it past its limit.
-func specificWins(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.Policy{
+func specificWins(t *testing.T, over setup) {
+	s := newService(t, over, middleware.Policy{
 		Default: []middleware.Rule{daily("default", 1)},
 		Routes: []middleware.Route{
 			middleware.On("/v1/", daily("v1", 2)),

@@ -19,11 +19,11 @@ import (
 
 // stackedConcurrently has many clients fight for three budgets at once, and then looks into
 // each: what it holds is what was admitted, not one more for all that was denied.
-func stackedConcurrently(t *testing.T, limiters []middleware.Limiter) {
+func stackedConcurrently(t *testing.T, over setup) {
 	const clients, keys = 4, 3
 	ip, key, all := daily("ip", 30), daily("key", 35), daily("all", 90)
 	key.Key, all.Key = middleware.Header("X-Api-Key"), middleware.Shared()
-	s := newService(t, limiters, middleware.Policy{Always: []middleware.Rule{all}, Default: []middleware.Rule{ip, key}})
+	s := newService(t, over, middleware.Policy{Always: []middleware.Rule{all}, Default: []middleware.Rule{ip, key}})
 	var byIP [clients]atomic.Int64
 	var byKey [keys]atomic.Int64
 	var sum, other atomic.Int64
@@ -53,7 +53,7 @@ func stackedConcurrently(t *testing.T, limiters []middleware.Limiter) {
 	require.Zero(t, other.Load())
 	require.Positive(t, sum.Load())
 	spent := func(r middleware.Rule, subject string) int64 {
-		d, err := limiters[0].Take(t.Context(), limiter.Key(r.Name, subject), r.Limit, 0)
+		d, err := over.limiters[0].Take(t.Context(), limiter.Key(r.Name, subject), r.Limit, 0)
 		require.NoError(t, err)
 		return r.Limit.Quota - d.Remaining
 	}
@@ -68,11 +68,11 @@ func stackedConcurrently(t *testing.T, limiters []middleware.Limiter) {
 
 // The limit depends on the plan and the budget does not: whoever changes plans keeps what is
 // spent, or changing back and forth would be a way around every limit.
-func plans(t *testing.T, limiters []middleware.Limiter) {
+func plans(t *testing.T, over setup) {
 	r := daily("default", 2)
 	r.Key, r.Plan = middleware.Header("X-Api-Key"), middleware.Header("X-Plan")
 	r.Plans = map[string]limiter.Limit{"pro": limiter.Per(5, r.Limit.Window), "enterprise": limiter.Per(9, r.Limit.Window)}
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{r}})
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{r}})
 	for plan, limit := range map[string]int64{"": 2, "pro": 5, "enterprise": 9, "no such plan": 2} {
 		q := request{client: s.client(), route: "GET /health", header: map[string]string{"X-Api-Key": "key of " + plan, "X-Plan": plan}}
 		for i := range limit {
@@ -90,13 +90,13 @@ func plans(t *testing.T, limiters []middleware.Limiter) {
 
 // A request may cost more than one, or nothing. What does not fit takes nothing, so a cheaper
 // request still passes after it.
-func costs(t *testing.T, limiters []middleware.Limiter) {
+func costs(t *testing.T, over setup) {
 	r := daily("default", 10)
 	r.CostOf = func(r *http.Request) int64 {
 		n, _ := strconv.ParseInt(r.Header.Get("X-Items"), 10, 64)
 		return n
 	}
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{r}})
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{r}})
 	c := s.client()
 	for _, step := range []struct {
 		items        string
@@ -110,10 +110,10 @@ func costs(t *testing.T, limiters []middleware.Limiter) {
 
 // A request without a key is refused with 403 and carries no limit headers; but its client still
 // meets the limit of its address.
-func absentKeys(t *testing.T, limiters []middleware.Limiter) {
+func absentKeys(t *testing.T, over setup) {
 	key := daily("key", 50)
 	key.Key, key.Absent = middleware.Header("X-Api-Key"), middleware.AbsentDeny
-	s := newService(t, limiters, middleware.Policy{Always: []middleware.Rule{daily("ip", 5)}, Default: []middleware.Rule{key}})
+	s := newService(t, over, middleware.Policy{Always: []middleware.Rule{daily("ip", 5)}, Default: []middleware.Rule{key}})
 	c := s.client()
 	for range 5 {
 		a := s.send(request{client: c, route: "GET /health"})
@@ -129,7 +129,7 @@ func absentKeys(t *testing.T, limiters []middleware.Limiter) {
 
 // A shadow rule decides, counts and reports, beside one that enforces; for the client it is not
 // there. A policy may be put into the shadow as a whole.
-func shadow(t *testing.T, limiters []middleware.Limiter) {
+func shadow(t *testing.T, over setup) {
 	tight, real := daily("tight", 2), daily("real", 4)
 	tight.Shadow = true
 	var denials atomic.Int64
@@ -138,7 +138,7 @@ func shadow(t *testing.T, limiters []middleware.Limiter) {
 			denials.Add(1)
 		}
 	}}
-	s := newService(t, limiters, p)
+	s := newService(t, over, p)
 	c := s.client()
 	for i := range int64(4) {
 		a := s.send(request{client: c, route: "GET /health"})
@@ -157,14 +157,14 @@ func shadow(t *testing.T, limiters []middleware.Limiter) {
 
 // Another policy applies to the next request. What is spent belongs to a rule's name, a subject,
 // a window and an algorithm: of these a new policy keeps or changes what it likes.
-func swaps(t *testing.T, limiters []middleware.Limiter) {
+func swaps(t *testing.T, over setup) {
 	policy := func(quota int64, window time.Duration, a limiter.Algorithm) middleware.Policy {
 		return middleware.Policy{Default: []middleware.Rule{
 			{Name: "default", Limit: limiter.Limit{Quota: quota, Window: window, Algorithm: a}},
 		}}
 	}
 	const day = 24 * time.Hour
-	s := newService(t, limiters, policy(5, day, limiter.FixedWindow))
+	s := newService(t, over, policy(5, day, limiter.FixedWindow))
 	c := s.client()
 	for range 3 {
 		s.send(request{client: c, route: "GET /health"})

@@ -2,7 +2,6 @@ package middlewaretest
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -25,16 +24,22 @@ type service struct {
 	clientID atomic.Int64 // clients so far
 }
 
+// setup is what a row runs on.
+type setup struct {
+	limiters []middleware.Limiter // that share their budgets
+	server   Server
+}
+
 // newService puts a middleware with the policy and the same handlers behind each limiter.
-func newService(t *testing.T, limiters []middleware.Limiter, p middleware.Policy) *service {
+func newService(t *testing.T, over setup, p middleware.Policy) *service {
 	t.Helper()
-	require.NotEmpty(t, limiters)
+	require.NotEmpty(t, over.limiters)
 	s := &service{t: t}
-	for _, l := range limiters {
+	for _, l := range over.limiters {
 		m, err := middleware.New(l, p)
 		require.NoError(t, err)
 		s.guards = append(s.guards, m)
-		s.nodes = append(s.nodes, recoverer(m.Wrap(app())))
+		s.nodes = append(s.nodes, over.server(t, m, endpoints()))
 	}
 	return s
 }
@@ -44,36 +49,6 @@ func (s *service) swap(p middleware.Policy) {
 	for _, m := range s.guards {
 		require.NoError(s.t, m.Swap(p))
 	}
-}
-
-// app answers in each of the ways that the contract speaks of.
-func app() http.Handler {
-	mux := http.NewServeMux()
-	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }
-	for _, p := range []string{
-		"POST /v1/authorize", "POST /v1/token", "POST /v1/token/refresh", "GET /v1/agents",
-		"GET /v1/agents/{id}", "GET /health", "GET /.well-known/jwks.json", "POST /v1/tokens/verify",
-	} {
-		mux.HandleFunc(p, ok)
-	}
-	mux.HandleFunc("GET /status/{code}", func(w http.ResponseWriter, r *http.Request) {
-		code, _ := strconv.Atoi(r.PathValue("code"))
-		w.WriteHeader(code)
-	})
-	mux.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic("handler") })
-	return mux
-}
-
-// recoverer is the outer handler that most services have.
-func recoverer(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if recover() != nil {
-				w.WriteHeader(http.StatusInternalServerError)
-			}
-		}()
-		next.ServeHTTP(w, r)
-	})
 }
 
 // request is one request of a client.

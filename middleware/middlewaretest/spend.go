@@ -19,7 +19,7 @@ import (
 // "A client that waits exactly Retry-After seconds, and is alone on its budget, is admitted",
 // by each algorithm. The wait is a real one: it is the clocks of the nodes that are tried here,
 // and the three algorithms wait side by side.
-func retryAfterSuffices(t *testing.T, limiters []middleware.Limiter) {
+func retryAfterSuffices(t *testing.T, over setup) {
 	rules := make([]middleware.Rule, 0, 3)
 	for _, a := range []limiter.Algorithm{limiter.FixedWindow, limiter.SlidingWindow, limiter.TokenBucket} {
 		rules = append(rules, middleware.Rule{
@@ -30,7 +30,7 @@ func retryAfterSuffices(t *testing.T, limiters []middleware.Limiter) {
 	}
 	var services []*service
 	for _, r := range rules {
-		services = append(services, newService(t, limiters, middleware.Policy{Default: []middleware.Rule{r}}))
+		services = append(services, newService(t, over, middleware.Policy{Default: []middleware.Rule{r}}))
 	}
 	var wg sync.WaitGroup
 	for i, s := range services {
@@ -53,8 +53,8 @@ func retryAfterSuffices(t *testing.T, limiters []middleware.Limiter) {
 
 // "One that waits until X-RateLimit-Reset finds a full window (fixed window)." The reset is a
 // time of the wall clock, the window one of cluster time; rounding up must cover both.
-func resetIsFull(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{
+func resetIsFull(t *testing.T, over setup) {
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{
 		{Name: "default", Limit: limiter.Per(5, 1500*time.Millisecond)},
 	}})
 	c := s.client()
@@ -68,10 +68,10 @@ func resetIsFull(t *testing.T, limiters []middleware.Limiter) {
 
 // "a request must pass all of them, a denied request spends from none, and the headers show
 // the one with the least left". One after the other, so that each number can be said.
-func stacked(t *testing.T, limiters []middleware.Limiter) {
+func stacked(t *testing.T, over setup) {
 	byKey := daily("key", 3)
 	byKey.Key = middleware.Header("X-Api-Key")
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{daily("ip", 5), byKey}})
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{daily("ip", 5), byKey}})
 	one, two := s.client(), s.client()
 	send := func(client, key string) answer {
 		return s.send(request{client: client, route: "GET /health", header: map[string]string{"X-Api-Key": key}})
@@ -98,10 +98,10 @@ func stacked(t *testing.T, limiters []middleware.Limiter) {
 
 // A login limit that only failed logins use up. The cost is taken first and given back after:
 // guesses in flight together cannot be more than the limit, and right passwords are free.
-func outcomes(t *testing.T, limiters []middleware.Limiter) {
+func outcomes(t *testing.T, over setup) {
 	login := daily("login", 5)
 	login.Count = middleware.CountStatuses(401, 403)
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{login}})
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{login}})
 	c := s.client()
 	for range 20 {
 		assert.Equal(t, 200, s.send(request{client: c, route: "GET /health"}).status, "what succeeds does not count")

@@ -20,9 +20,10 @@ import (
 // The rows about what goes over the wire.
 
 // "On every response to a limited request: 2xx, 3xx, 4xx, 5xx, and what the wrapped handler
-// never sees". Not Retry-After: a 503 of the handler's own is none of the limiter's.
-func everyResponse(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+// never sees": which is the router's own business, so its status is only looked at of those that
+// the handlers say. Not Retry-After: a 503 of the handler's own is none of the limiter's.
+func everyResponse(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	for route, status := range map[string]int{
 		"GET /health":         200,
 		"GET /status/204":     204,
@@ -30,17 +31,21 @@ func everyResponse(t *testing.T, limiters []middleware.Limiter) {
 		"GET /status/304":     304,
 		"GET /status/401":     401,
 		"GET /status/503":     503,
-		"GET /no/such/page":   404,
-		"DELETE /v1/agents":   405,
-		"GET /v1//agents":     307,
+		"GET /no/such/page":   0,
+		"DELETE /v1/agents":   0,
+		"GET /v1//agents":     0,
 		"GET /panic":          500,
-		"OPTIONS /v1/token":   405,
-		"HEAD /health":        200,
+		"OPTIONS /v1/token":   0,
+		"HEAD /health":        0,
 		"POST /v1/token":      200,
 		"POST /v1/token/none": 404,
 	} {
 		a := s.send(request{client: s.client(), route: route})
-		assert.Equal(t, status, a.status, route)
+		if status != 0 {
+			assert.Equal(t, status, a.status, route)
+		} else if route != "HEAD /health" { // which some serve by GET
+			assert.GreaterOrEqual(t, a.status, 300, route)
+		}
 		limit := number(t, a, "X-RateLimit-Limit")
 		assert.Equal(t, limit-1, number(t, a, "X-RateLimit-Remaining"), route)
 		assert.Positive(t, number(t, a, "X-RateLimit-Reset"), route)
@@ -51,8 +56,8 @@ func everyResponse(t *testing.T, limiters []middleware.Limiter) {
 // The values of the header table: the limit, what is left (never negative, also beyond the
 // limit), and one reset for all requests of a window. One second of tolerance, as each
 // answer rounds up by itself.
-func headerValues(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func headerValues(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
 	var reset int64
 	for i := range int64(15) {
@@ -72,8 +77,8 @@ func headerValues(t *testing.T, limiters []middleware.Limiter) {
 
 // The 429 of the contract, byte by byte: the number in the message is that of Retry-After,
 // the three limit headers stay, and the request's id comes back in both places.
-func tooManyRequests(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.ReferencePolicy())
+func tooManyRequests(t *testing.T, over setup) {
+	s := newService(t, over, middleware.ReferencePolicy())
 	c := s.settled("POST /v1/authorize")
 	for range 9 {
 		s.send(request{client: c, route: "POST /v1/authorize"})
@@ -99,8 +104,8 @@ func tooManyRequests(t *testing.T, limiters []middleware.Limiter) {
 
 // "requestId is the request's X-Request-Id where it has a sane one (at most 128 visible ASCII
 // characters), else a new UUID": what is logged must not be able to forge a log line.
-func requestIDs(t *testing.T, limiters []middleware.Limiter) {
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{daily("default", 1)}})
+func requestIDs(t *testing.T, over setup) {
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{daily("default", 1)}})
 	c := s.client()
 	s.send(request{client: c, route: "GET /health"})
 	const uuid = `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`
@@ -133,29 +138,29 @@ func (failing) Take(context.Context, string, limiter.Limit, int64) (limiter.Deci
 
 // 503 "only where the policy fails closed for that limit". Everywhere else a limiter that is
 // out of order must not take the service down with it.
-func failsClosed(t *testing.T, limiters []middleware.Limiter) {
-	for i := range limiters {
-		limiters[i] = failing{limiters[i]}
+func failsClosed(t *testing.T, over setup) {
+	for i, l := range over.limiters {
+		over.limiters[i] = failing{l}
 	}
 	closed := daily("default", 10)
 	closed.Outage = middleware.OutageClosed
-	s := newService(t, limiters, middleware.Policy{Default: []middleware.Rule{closed}})
+	s := newService(t, over, middleware.Policy{Default: []middleware.Rule{closed}})
 	a := s.send(request{client: s.client(), route: "GET /health", header: map[string]string{"X-Request-Id": "id"}})
 	assert.Equal(t, http.StatusServiceUnavailable, a.status)
 	assert.Equal(t, int64(1), number(t, a, "Retry-After"))
 	assert.Equal(t, `{"message":"Rate limiting is temporarily unavailable","code":"RATE_LIMIT_UNAVAILABLE","requestId":"id"}`, a.body)
 
-	s = newService(t, limiters, middleware.ReferencePolicy())
+	s = newService(t, over, middleware.ReferencePolicy())
 	a = s.send(request{client: s.client(), route: "GET /health"})
 	assert.Equal(t, http.StatusOK, a.status, "where the policy does not fail closed, the service goes on")
 }
 
 // "Other dialects, each a choice of the policy, and more than one may be sent at once." The two
 // resets of one answer are made of one decision, so they agree.
-func dialects(t *testing.T, limiters []middleware.Limiter) {
+func dialects(t *testing.T, over setup) {
 	p := middleware.ReferencePolicy()
 	p.Dialects = middleware.XRateLimitSeconds | middleware.IETF
-	s := newService(t, limiters, p)
+	s := newService(t, over, p)
 	a := s.send(request{client: s.client(), route: "GET /health"})
 	left := number(t, a, "X-RateLimit-Reset")
 	assert.LessOrEqual(t, left, int64(60))
@@ -163,16 +168,16 @@ func dialects(t *testing.T, limiters []middleware.Limiter) {
 	assert.Equal(t, `"default";r=99;t=`+strconv.FormatInt(left, 10), a.header.Get("RateLimit"))
 
 	p.Dialects = middleware.NoHeaders
-	s = newService(t, limiters, p)
+	s = newService(t, over, p)
 	a = s.send(request{client: s.client(), route: "GET /health"})
 	assert.Empty(t, limitHeaders(a.header))
 }
 
 // "A policy can choose application/problem+json (RFC 9457) or its own responder instead." The
 // headers do not depend on who writes the body.
-func responders(t *testing.T, limiters []middleware.Limiter) {
+func responders(t *testing.T, over setup) {
 	p := middleware.Policy{Default: []middleware.Rule{daily("default", 1)}, Problem: true}
-	s := newService(t, limiters, p)
+	s := newService(t, over, p)
 	c := s.client()
 	s.send(request{client: c, route: "GET /health"})
 	a := s.send(request{client: c, route: "GET /health"})
@@ -185,7 +190,7 @@ func responders(t *testing.T, limiters []middleware.Limiter) {
 		w.WriteHeader(v.Status)
 		_, _ = w.Write([]byte(v.Code))
 	}
-	s = newService(t, limiters, p)
+	s = newService(t, over, p)
 	a = s.send(request{client: c, route: "GET /health"})
 	assert.Equal(t, http.StatusTooManyRequests, a.status)
 	assert.Equal(t, "RATE_LIMIT_EXCEEDED", a.body)
