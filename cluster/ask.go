@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -16,7 +17,7 @@ import (
 // for or cannot keep.
 
 // askLease asks the holder of a budget for a slice, and does not wait for it.
-func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
+func (n *Node) askLease(v *view, id ledger.ID, l limiter.Limit, want int64) {
 	c, began := &wire.Lease{ID: id, Limit: l, Want: want, Number: n.near.ask(id)}, n.clock.age()
 	p, _ := v.holderPeer(id.Partition(), 0)
 	if p == nil || p.down.Load() || n.leaving.Load() {
@@ -38,7 +39,7 @@ func (n *Node) askLease(v *view, id limiter.ID, l limiter.Limit, want int64) {
 }
 
 // serveRecall answers a recall, when what was granted before it has arrived.
-func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from limiter.Origin, buf []byte) ([]byte, bool, error) {
+func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from ledger.Origin, buf []byte) ([]byte, bool, error) {
 	wait := n.near.recall(c, from, n.clock.age(), false)
 	if wait == nil {
 		return c.AppendAnswer(buf), true, nil
@@ -63,9 +64,9 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from
 // returnLeases puts back what this node has of the leases that pick picks. It does so in
 // its own slots, which reach whoever holds the budgets now. Of a token bucket only who
 // granted it can: what is to be given back there is returned.
-func (n *Node) returnLeases(pick func(from limiter.Origin, a limiter.Algorithm) bool) (buckets []*takeCall) {
+func (n *Node) returnLeases(pick func(from ledger.Origin, a limiter.Algorithm) bool) (buckets []*takeCall) {
 	age := n.clock.age()
-	n.near.abandoned(age, pick, func(id limiter.ID, l limiter.Limit, left int64, end time.Duration) {
+	n.near.abandoned(age, pick, func(id ledger.ID, l limiter.Limit, left int64, end time.Duration) {
 		if l.Algorithm == limiter.TokenBucket {
 			buckets = append(buckets, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: min(left, l.Capacity())}})
 			return
@@ -74,7 +75,7 @@ func (n *Node) returnLeases(pick func(from limiter.Origin, a limiter.Algorithm) 
 		if l.Algorithm == limiter.SlidingWindow {
 			counted += int64(slidingLead)
 		}
-		n.ledger.Return(id, l, left, n.clock.own(age), counted)
+		n.ledger.Return(id, budget(&l), left, n.clock.own(age), counted)
 	})
 	return buckets
 }

@@ -49,7 +49,7 @@ func startNodes(t testing.TB, n int, change func(*Config)) []*Node {
 func foreignKey(n *Node, l limiter.Limit, not int) string {
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("key%d", i)
-		if !n.ledger.Held().Has(n.hasher.ID(key, l).Partition()) {
+		if !n.ledger.Held().Has(n.id(key, &l).Partition()) {
 			if not--; not < 0 {
 				return key
 			}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
+	"github.com/weir-go/weir/limiter"
 )
 
 // takeCall is a take or a give on its way through this node.
@@ -23,4 +25,21 @@ func (c *takeCall) named() {
 	if c.Window = c.Decision.Window; !c.Trial {
 		c.Decision.Window = 0
 	}
+}
+
+// budget is what the ledger needs to know of a limit.
+func budget(l *limiter.Limit) ledger.Limit {
+	return ledger.Limit{Quota: l.Quota, Window: l.Window, Burst: l.Burst, Algorithm: ledger.Algorithm(l.Algorithm)}
+}
+
+// id stands for a key's budget under a limit.
+func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
+	b := budget(l)
+	return n.hasher.ID(key, &b)
+}
+
+// window names the window of a limit in which something counts at an age of this process.
+func (n *Node) window(id ledger.ID, l *limiter.Limit, age time.Duration, noted bool) limiter.Window {
+	b := budget(l)
+	return ledger.NameWindow(id, &b, n.clock.at(age), noted)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 )
 
@@ -32,9 +32,9 @@ type pending struct {
 // ceded is a partition whose "complete" has not been acknowledged.
 type ceded struct {
 	to     *peer
-	number uint64         // this node's later ones have larger numbers
-	slots  []limiter.Slot // in own time
-	lost   bool           // the call failed: send it again
+	number uint64        // this node's later ones have larger numbers
+	slots  []ledger.Slot // in own time
+	lost   bool          // the call failed: send it again
 }
 
 // receipt is whose "complete" made this node the holder of a partition.
@@ -60,7 +60,7 @@ func (n *Node) transfer(old, v *view) {
 	if v.aside {
 		n.stepAsideLocked(v)
 	}
-	for part := range limiter.Partitions {
+	for part := range ledger.Partitions {
 		held := n.ledger.Held().Has(part)
 		w := n.pending[part]
 		switch {
@@ -185,7 +185,7 @@ func (n *Node) cede(part int, to *peer) {
 	}
 	n.cessions++
 	c := &ceded{to: to, number: n.cessions}
-	ok := n.ledger.Cede(part, wire.ShipSlots, n.clock.ownNow(), func(due []limiter.Slot) bool {
+	ok := n.ledger.Cede(part, wire.ShipSlots, n.clock.ownNow(), func(due []ledger.Slot) bool {
 		c.slots = due
 		return n.sendComplete(part, c) == nil
 	})

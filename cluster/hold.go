@@ -24,7 +24,7 @@ func (n *Node) Keep(key string, l limiter.Limit, cost int64, w limiter.Window) {
 	if !w.Noted() || limiter.Check(key, l, cost) != nil || n.closed.Load() {
 		return
 	}
-	id := n.hasher.ID(key, l)
+	id := n.id(key, &l)
 	p, mine := n.view.Load().holderPeer(id.Partition(), 0)
 	switch {
 	case mine || n.ledger.Held().Has(id.Partition()):

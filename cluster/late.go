@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -22,13 +23,13 @@ type belated struct {
 
 	mu      sync.Mutex
 	over    bool
-	by      limiter.Origin // whose admission was relied on, 0 if nobody's
+	by      ledger.Origin // whose admission was relied on, 0 if nobody's
 	arrived []arrival
 }
 
 // arrival is an admission that came late.
 type arrival struct {
-	by     limiter.Origin
+	by     ledger.Origin
 	window limiter.Window
 	d      limiter.Decision
 }
@@ -139,7 +140,7 @@ type undos struct {
 }
 
 // takeBack has a process take back what it counted. It never blocks.
-func (n *Node) takeBack(by limiter.Origin, u wire.Undone, asker bool) {
+func (n *Node) takeBack(by ledger.Origin, u wire.Undone, asker bool) {
 	u.Relay = !asker
 	if by == n.origin {
 		if n.forget(&u, asker) {

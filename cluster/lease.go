@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -30,14 +31,14 @@ const (
 // leases is what this node has handed out.
 type leases struct {
 	mu  sync.Mutex
-	out map[limiter.ID]*leased
+	out map[ledger.ID]*leased
 	n   atomic.Int32  // len(out)
 	got atomic.Uint64 // how often something came back
 }
 
 // leased is one budget of which parts are handed out.
 type leased struct {
-	id      limiter.ID
+	id      ledger.ID
 	lim     limiter.Limit
 	to      []lessee
 	recalls int           // under way
@@ -106,13 +107,14 @@ func (n *Node) grant(c *wire.Lease, from wire.Hello) {
 
 // slice takes a slice from the budget: what is wanted, or so much of what is left that
 // all others can have as much.
-func (n *Node) slice(c *wire.Lease, nodes int, now int64) (limiter.Decision, bool) {
-	d, ok := n.ledger.TakeHeld(c.ID, c.Limit, 0, now, limiter.Share{})
+func (n *Node) slice(c *wire.Lease, nodes int, now int64) (ledger.Decision, bool) {
+	b := budget(&c.Limit)
+	d, ok := n.ledger.TakeHeld(c.ID, b, 0, now, ledger.Share{})
 	slice := min(c.Want, d.Remaining/int64(leaseHolders*nodes))
 	if !ok || slice < leaseMin || c.Limit.Algorithm == limiter.SlidingWindow && d.ResetAfter-c.Limit.Window < 2*slidingLead {
 		return d, false
 	}
-	if d, ok = n.ledger.TakeHeld(c.ID, c.Limit, slice, now, limiter.Share{}); !ok || !d.Allowed {
+	if d, ok = n.ledger.TakeHeld(c.ID, b, slice, now, ledger.Share{}); !ok || !d.Allowed {
 		return d, false
 	}
 	c.Slice = slice
@@ -151,7 +153,7 @@ func (s *leases) tidy(x *leased) {
 
 // denied says whether a denial may be wrong: something is handed out that can be called
 // back, or came back since got was read, which was before the denial.
-func (s *leases) denied(id limiter.ID, got uint64) bool {
+func (s *leases) denied(id ledger.ID, got uint64) bool {
 	if s.got.Load() != got {
 		return true
 	}
@@ -178,7 +180,7 @@ func (n *Node) takeRecalled(ctx context.Context, c *takeCall, end time.Time) (d 
 
 // recall calls back what is handed out of a budget, and waits until it is there or end.
 // It returns false if there is nothing to wait for.
-func (n *Node) recall(ctx context.Context, id limiter.ID, end time.Time) bool {
+func (n *Node) recall(ctx context.Context, id ledger.ID, end time.Time) bool {
 	s := &n.leases
 	s.mu.Lock()
 	x := s.out[id]
@@ -248,8 +250,9 @@ func (n *Node) recalled(x *leased, p *peer, c *wire.Recall, err error) {
 	}
 	x.to = slices.Delete(x.to, i, i+1)
 	if c.Left > 0 && (x.lim.Algorithm == limiter.TokenBucket || now < t.start+int64(x.lim.Window)) {
-		if !n.ledger.GiveHeld(x.id, x.lim, c.Left, now) {
-			n.ledger.Return(x.id, x.lim, c.Left, now, t.start+int64(x.lim.Window))
+		b := budget(&x.lim)
+		if !n.ledger.GiveHeld(x.id, b, c.Left, now) {
+			n.ledger.Return(x.id, b, c.Left, now, t.start+int64(x.lim.Window))
 		}
 	}
 	s.got.Add(1)

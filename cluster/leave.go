@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -34,7 +35,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer n.Close()
 	ctx, cancel := context.WithTimeout(ctx, leaveMax)
 	defer cancel()
-	gives, returned := n.returnLeases(func(limiter.Origin, limiter.Algorithm) bool { return true }), make(chan struct{})
+	gives, returned := n.returnLeases(func(ledger.Origin, limiter.Algorithm) bool { return true }), make(chan struct{})
 	go func() { // beside the rest: who does not answer takes its time
 		defer close(returned)
 		n.giveBack(ctx, gives)

@@ -70,7 +70,7 @@ func TestLeaveWaitsForWhatItPassesOn(t *testing.T) {
 		}
 		_, err := b.Take(t.Context(), key, l, 0) // connects
 		require.NoError(t, err)
-		call := &takeCall{Take: wire.Take{ID: a.hasher.ID(key, l), Limit: l, Cost: 1, Left: 8 * time.Second}}
+		call := &takeCall{Take: wire.Take{ID: a.id(key, &l), Limit: l, Cost: 1, Left: 8 * time.Second}}
 		asked, late := make(chan error, 1), a.dial("b", b.Addr()) // one that has not heard of the leave
 		defer late.Close()
 		go func() {

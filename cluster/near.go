@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -39,7 +40,7 @@ type nearSet struct {
 
 // nearKey is what is remembered of one budget.
 type nearKey struct {
-	id     limiter.ID
+	id     ledger.ID
 	lim    limiter.Limit // of the denial and the lease
 	usedAt time.Duration // 0 is a free place
 
@@ -57,10 +58,10 @@ type nearKey struct {
 
 func newNear() *near { return &near{sets: make([]nearSet, nearSets)} }
 
-func (t *near) set(id limiter.ID) *nearSet { return &t.sets[id.Hi%nearSets] }
+func (t *near) set(id ledger.ID) *nearSet { return &t.sets[id.Hi%nearSets] }
 
 // find is what is remembered of an id, or nil.
-func (s *nearSet) find(id limiter.ID) *nearKey {
+func (s *nearSet) find(id ledger.ID) *nearKey {
 	for i := range s.keys {
 		if k := &s.keys[i]; k.id == id && k.usedAt != 0 {
 			return k
@@ -71,7 +72,7 @@ func (s *nearSet) find(id limiter.ID) *nearKey {
 
 // place is where to remember an id: what it has already, or that of the budget that
 // was used least lately, if it has nothing to lose; else nil.
-func (s *nearSet) place(id limiter.ID, age time.Duration) *nearKey {
+func (s *nearSet) place(id ledger.ID, age time.Duration) *nearKey {
 	if k := s.find(id); k != nil {
 		return k
 	}
@@ -90,7 +91,7 @@ func (s *nearSet) place(id limiter.ID, age time.Duration) *nearKey {
 // take answers a take from memory, if it can; a look never, whoever looks wants to know.
 // Where want is not 0, the caller must ask the holder for a slice of that size, and tell
 // answered.
-func (t *near) take(id limiter.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, want int64) {
+func (t *near) take(id ledger.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, want int64) {
 	if cost == 0 {
 		return d, false, 0
 	}
@@ -143,7 +144,7 @@ func (k *nearKey) count(cost int64, age time.Duration) {
 // deny remembers a denial that the holder gave, at about the age at, to a call begun
 // before. What does not depend on the holder alone, may not last, or leaves something, is
 // not remembered.
-func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decision, began, at time.Duration, serial uint32) {
+func (t *near) deny(id ledger.ID, l *limiter.Limit, cost int64, d limiter.Decision, began, at time.Duration, serial uint32) {
 	if cost == 0 || d.Allowed || d.Degraded || d.Tentative || d.Remaining > 0 || d.RetryAfter <= 0 {
 		return
 	}
@@ -166,7 +167,7 @@ func (t *near) deny(id limiter.ID, l *limiter.Limit, cost int64, d limiter.Decis
 }
 
 // forget forgets a denial: something was given back, by an age.
-func (t *near) forget(id limiter.ID, age time.Duration) {
+func (t *near) forget(id ledger.ID, age time.Duration) {
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

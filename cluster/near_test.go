@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -14,7 +15,7 @@ import (
 // something is given back, the limit changes, or the view does.
 func TestDenialsAreRemembered(t *testing.T) {
 	const at = 10 * time.Second
-	id, l := limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	id, l := ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
 	denied := limiter.Decision{RetryAfter: 10 * time.Minute, ResetAfter: 20 * time.Minute}
 	for name, c := range map[string]struct {
 		d      limiter.Decision
@@ -61,7 +62,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 
 // A look is never answered from memory, not even where the smallest cost was denied.
 func TestLooksAreNotRemembered(t *testing.T) {
-	n, id, l := newNear(), limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	n, id, l := newNear(), ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
 	n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 	_, ok, _ := n.take(id, &l, 1, time.Second, 0)
 	require.True(t, ok)
@@ -71,7 +72,7 @@ func TestLooksAreNotRemembered(t *testing.T) {
 
 // A denial that was on its way while something was given back may not know of that.
 func TestDenialsOvertakenByARefund(t *testing.T) {
-	id, l := limiter.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	id, l := ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
 	for gave, want := range map[time.Duration]bool{0: true, time.Second - 1: true, time.Second: false, 2 * time.Second: false} {
 		n := newNear()
 		n.forget(id, gave)
@@ -85,7 +86,7 @@ func TestDenialsOvertakenByARefund(t *testing.T) {
 // is not what goes.
 func TestWhatIsLeasedStays(t *testing.T) {
 	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
-	kept := limiter.ID{Hi: 3, Lo: 1}
+	kept := ledger.ID{Hi: 3, Lo: 1}
 	_, ok, want := n.take(kept, &l, 1, time.Second, 0)
 	require.False(t, ok)
 	require.Positive(t, want)
@@ -93,7 +94,7 @@ func TestWhatIsLeasedStays(t *testing.T) {
 	n.answered(c, nil, true, 5, time.Second, time.Second)
 	off := limiter.Limit{Quota: 1, Window: time.Hour}
 	for i := range uint64(100_000) {
-		n.deny(limiter.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
+		n.deny(ledger.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 	}
 	for range 20 {
 		d, ok, _ := n.take(kept, &l, 1, 2*time.Second, 0)
@@ -107,7 +108,7 @@ func TestWhatIsLeasedStays(t *testing.T) {
 // one is the same. A slice that has not come by then counts as lost, and is refused.
 func TestRecall(t *testing.T) {
 	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
-	id := limiter.ID{Hi: 3, Lo: 1}
+	id := ledger.ID{Hi: 3, Lo: 1}
 	ask := func(age time.Duration) *wire.Lease {
 		_, _, want := n.take(id, &l, 1, age, 0)
 		require.Positive(t, want)
@@ -161,7 +162,7 @@ func TestLeasesEnd(t *testing.T) {
 		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 20 * time.Second, 15 * time.Second, 5},
 		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 40 * time.Second, 15 * time.Second, 20},
 	} {
-		n, id := newNear(), limiter.ID{Hi: 3, Lo: 1}
+		n, id := newNear(), ledger.ID{Hi: 3, Lo: 1}
 		c.l.Lease = limiter.LeaseAlways
 		n.take(id, &c.l, 1, time.Second, 0)
 		n.answered(&wire.Lease{ID: id, Limit: c.l, Number: n.ask(id), Slice: 20, ResetAfter: c.reset}, nil, true, 5, time.Second, time.Second)

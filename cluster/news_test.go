@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -119,7 +120,7 @@ func TestNewsInAnyOrder(t *testing.T) {
 				case 0: // an "alive", perhaps one that says goodbye
 					kind, l.From = lateAlive, ""
 					l.Addr, l.Port, l.Vsn = b.addr.Addr().AsSlice(), b.addr.Port(), []uint8{1, 5, 2, membership.Version, membership.Version, membership.Version}
-					l.Meta = membership.Meta{Origin: b.origin - 1 - limiter.Origin(r.IntN(3)), Leaving: r.IntN(2) == 0}.Encode()
+					l.Meta = membership.Meta{Origin: b.origin - 1 - ledger.Origin(r.IntN(3)), Leaving: r.IntN(2) == 0}.Encode()
 				}
 				l.send(t, pc, kind, to.Addr())
 				what += fmt.Sprintf(" %d %+v to %s;", kind, l, to.Name())

@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
 )
 
 // The two packages count partitions alike.
-const _ = uint(limiter.Partitions-ring.Partitions) + uint(ring.Partitions-limiter.Partitions)
+const _ = uint(ledger.Partitions-ring.Partitions) + uint(ring.Partitions-ledger.Partitions)
 
 // Node is this process in the cluster. All methods are safe for concurrent use.
 type Node struct {
@@ -29,14 +29,14 @@ type Node struct {
 	log    *slog.Logger
 	logs   *logQueue // in front of cfg.Logger
 	told   told
-	origin limiter.Origin
+	origin ledger.Origin
 	addr   netip.AddrPort // as told to the others
-	hasher limiter.Hasher
-	ledger *limiter.Ledger
+	hasher ledger.Hasher
+	ledger *ledger.Ledger
 	clock  clock
 	near   *near
 	leases leases
-	holds  limiter.Holds
+	holds  ledger.Holds
 	calls  sync.Pool // of *takeCall
 
 	port     *port
@@ -72,10 +72,10 @@ type Node struct {
 	epoch     atomic.Int64 // how often the process was found to have been stopped
 
 	mu         sync.Mutex // guards the hand-over of partitions
-	pending    [limiter.Partitions]*pending
+	pending    [ledger.Partitions]*pending
 	pendings   atomic.Int32
-	lastHolder [limiter.Partitions]string
-	receipts   [limiter.Partitions]receipt
+	lastHolder [ledger.Partitions]string
+	receipts   [ledger.Partitions]receipt
 	orphans    orphans
 	unacked    map[int]*ceded
 	cessions   uint64          // how many partitions this node has handed over
@@ -117,7 +117,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unresolved: map[string]bool{}}
-	n.near, n.leases.out, n.tallies.by = newNear(), map[limiter.ID]*leased{}, map[limiter.Origin]*tally{}
+	n.near, n.leases.out, n.tallies.by = newNear(), map[ledger.ID]*leased{}, map[ledger.Origin]*tally{}
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.logs = newLogQueue(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))
@@ -126,9 +126,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	self := membership.Process{Name: cfg.Name, Origin: n.origin}
 	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
 	n.own = n.tallies.of(n.origin, 0)
-	n.hasher = limiter.NewHasher(cfg.Secret)
-	n.ledger = limiter.NewLedger(n.origin, cfg.MaxKeys)
-	for part := range limiter.Partitions {
+	n.hasher = ledger.NewHasher(cfg.Secret)
+	n.ledger = ledger.NewLedger(n.origin, cfg.MaxKeys)
+	for part := range ledger.Partitions {
 		n.ledger.Hold(part, false)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -145,11 +145,11 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 // newOrigin is a number that no other process has, larger for later ones.
-func newOrigin(now int64) limiter.Origin {
+func newOrigin(now int64) ledger.Origin {
 	var b [4]byte
 	rand.Read(b[:]) // never fails
 	ms := uint64(now / int64(time.Millisecond))
-	return limiter.Origin(ms<<20 | uint64(binary.LittleEndian.Uint32(b[:])&(1<<20-1)))
+	return ledger.Origin(ms<<20 | uint64(binary.LittleEndian.Uint32(b[:])&(1<<20-1)))
 }
 
 // open goes through the steps of a start, in the order in which they need each other.

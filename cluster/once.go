@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -104,7 +105,7 @@ func (t *tally) grow() {
 // tallies is a tally for each process that asks.
 type tallies struct {
 	mu    sync.RWMutex
-	by    map[limiter.Origin]*tally
+	by    map[ledger.Origin]*tally
 	words atomic.Int64
 }
 
@@ -118,7 +119,7 @@ func (s *tallies) more(words int64) bool {
 }
 
 // of is the tally of an asker, who is one of those that asked last.
-func (s *tallies) of(o limiter.Origin, age time.Duration) *tally {
+func (s *tallies) of(o ledger.Origin, age time.Duration) *tally {
 	s.mu.RLock()
 	t := s.by[o]
 	s.mu.RUnlock()
@@ -129,14 +130,14 @@ func (s *tallies) of(o limiter.Origin, age time.Duration) *tally {
 	return t
 }
 
-func (s *tallies) add(o limiter.Origin) *tally {
+func (s *tallies) add(o ledger.Origin) *tally {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.by[o]; t != nil {
 		return t
 	}
 	if len(s.by) >= askersMax {
-		var idle limiter.Origin
+		var idle ledger.Origin
 		var since *tally
 		for o, t := range s.by {
 			if since == nil || t.usedAt.Load() < since.usedAt.Load() {
@@ -173,7 +174,7 @@ func (n *Node) takeOnce(v *view, age time.Duration, c *takeCall) (d limiter.Deci
 func (n *Node) note(c *takeCall, age time.Duration, w limiter.Window) {
 	c.tally.set(c.Number, once, age, n.tallies.more)
 	if c.Window = w; w == 0 {
-		c.Window = limiter.NameWindow(c.ID, &c.Limit, n.clock.at(age), false)
+		c.Window = n.window(c.ID, &c.Limit, age, false)
 	}
 }
 
@@ -209,7 +210,7 @@ func (n *Node) forget(u *wire.Undone, asker bool) bool {
 	if was == uncounted {
 		return false
 	}
-	n.ledger.Refund(u.ID, u.Limit, u.Cost, n.clock.own(age), u.Window)
+	n.ledger.Refund(u.ID, budget(&u.Limit), u.Cost, n.clock.own(age), u.Window)
 	if u.Window.Noted() {
 		n.holds.End(u.ID, u.Cost)
 	}

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
-func newTallies() *tallies { return &tallies{by: map[limiter.Origin]*tally{}} }
+func newTallies() *tallies { return &tallies{by: map[ledger.Origin]*tally{}} }
 
 // A tally is a map that forgets what is old. Whatever it still has room for it knows.
 func TestTallyIsAMap(t *testing.T) {
@@ -63,7 +64,7 @@ func TestTallySpansALife(t *testing.T) {
 
 func TestTalliesAreBounded(t *testing.T) {
 	s := newTallies()
-	for o := range limiter.Origin(3 * askersMax) {
+	for o := range ledger.Origin(3 * askersMax) {
 		s.of(o, time.Duration(o))
 	}
 	require.Len(t, s.by, askersMax)
@@ -89,7 +90,7 @@ func TestCountedOnce(t *testing.T) {
 	for _, a := range []limiter.Algorithm{limiter.FixedWindow, limiter.SlidingWindow, limiter.TokenBucket} {
 		n := startNodes(t, 1, nil)[0]
 		l := limiter.Limit{Quota: 10, Window: 24 * time.Hour, Algorithm: a}
-		id := n.hasher.ID("key", l)
+		id := n.id("key", &l)
 		left := func() int64 {
 			d, err := n.Take(t.Context(), "key", l, 0)
 			require.NoError(t, err)

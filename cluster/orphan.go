@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -15,9 +16,9 @@ import (
 
 // orphans are those of a node. Ages and not cluster time, which may step.
 type orphans struct {
-	since [limiter.Partitions]atomic.Int64 // age at which it was taken over; 0: it is none
-	blind [limiter.Partitions]atomic.Bool  // and this node had no copies
-	from  [limiter.Partitions]string       // from whom; guarded by Node.mu
+	since [ledger.Partitions]atomic.Int64 // age at which it was taken over; 0: it is none
+	blind [ledger.Partitions]atomic.Bool  // and this node had no copies
+	from  [ledger.Partitions]string       // from whom; guarded by Node.mu
 }
 
 const (
@@ -67,13 +68,13 @@ func (n *Node) adopt(v *view) {
 // With SplitFull, until those have told who decided alone meanwhile, if this node has no
 // copies. With the other modes, until it is clear how many are gone, since in a split they
 // vanish one by one.
-func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Limit, now int64) (s limiter.Share, ok bool) {
+func (n *Node) caution(v *view, mode limiter.Split, id ledger.ID, l *limiter.Limit, now int64) (s ledger.Share, ok bool) {
 	part := id.Partition()
 	since := time.Duration(n.orphans.since[part].Load())
 	if since == 0 || v.sets.Whole() && (mode != limiter.SplitFull || v.caught) {
 		return s, false
 	}
-	age, one := n.clock.age(), limiter.Share{Seen: 1, Known: v.sets.Base}
+	age, one := n.clock.age(), ledger.Share{Seen: 1, Known: v.sets.Base}
 	switch {
 	case mode == limiter.SplitFull:
 		return one, n.orphans.blind[part].Load() && !v.caught && age-since < blindTime
@@ -81,6 +82,7 @@ func (n *Node) caution(v *view, mode limiter.Split, id limiter.ID, l *limiter.Li
 		return one, true
 	}
 	// The last holder may be in the minority, and did not know it at first.
-	began := age - time.Duration(now-limiter.WindowStart(id, l, now))
-	return limiter.Share{Seen: v.sets.With, Known: v.sets.Base}, mode == limiter.SplitQuorum && began < since
+	b := budget(l)
+	began := age - time.Duration(now-ledger.WindowStart(id, &b, now))
+	return ledger.Share{Seen: v.sets.With, Known: v.sets.Base}, mode == limiter.SplitQuorum && began < since
 }

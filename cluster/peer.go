@@ -9,7 +9,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/wire"
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
 )
@@ -17,7 +17,7 @@ import (
 // peer is one process of another node, and the connection on which this node calls it.
 type peer struct {
 	name, addr string
-	origin     limiter.Origin
+	origin     ledger.Origin
 	calls      *transport.Peer
 
 	pace  pace  // how long it takes to answer

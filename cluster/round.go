@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -132,11 +133,11 @@ func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
 // forcedShare is what may be admitted without the holder: all of the limit by a
 // successor with copies, unless the limit wants its bound kept in a split that is
 // perhaps just not noticed yet; one node's share by a node without copies.
-func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) limiter.Share {
+func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) ledger.Share {
 	if alone || n.mode(l) != limiter.SplitFull {
-		return limiter.Share{Seen: 1, Known: v.sets.Base}
+		return ledger.Share{Seen: 1, Known: v.sets.Base}
 	}
-	return limiter.Share{}
+	return ledger.Share{}
 }
 
 // knowsNothing says whether this node may have no copies of a partition: not all others
@@ -331,10 +332,10 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 
 // decide decides here although another node should. What it admits is counted in
 // this node's own slot, which reaches the others when it can.
-func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
+func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 	n, c, age := r.n, r.c, r.n.clock.age()
 	if r.kind == wire.KindGive {
-		n.ledger.Refund(c.ID, c.Limit, c.Cost, n.clock.own(age), c.Of)
+		n.ledger.Refund(c.ID, budget(&c.Limit), c.Cost, n.clock.own(age), c.Of)
 		return limiter.Decision{}
 	}
 	if c.cameLate() {
@@ -353,7 +354,7 @@ func (r *round) decide(s limiter.Share, alone bool) limiter.Decision {
 }
 
 // takeForced takes from this node's copies, once.
-func (n *Node) takeForced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
+func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
 	if c.Number == 0 {
 		return n.forced(c, age, s)
 	}
@@ -369,10 +370,10 @@ func (n *Node) takeForced(c *takeCall, age time.Duration, s limiter.Share) limit
 	return d
 }
 
-func (n *Node) forced(c *takeCall, age time.Duration, s limiter.Share) limiter.Decision {
-	d := n.ledger.Take(c.ID, c.Limit, c.Cost, n.clock.own(age), s)
+func (n *Node) forced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
+	d := limiter.Decision(n.ledger.Take(c.ID, budget(&c.Limit), c.Cost, n.clock.own(age), s))
 	if c.Trial && d.Allowed {
-		d.Window = limiter.NameWindow(c.ID, &c.Limit, n.clock.at(age), false)
+		d.Window = n.window(c.ID, &c.Limit, age, false)
 	}
 	return d
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
 )
@@ -216,7 +216,7 @@ func (n *Node) receiveShip(body []byte, from *session) error {
 		}
 		return n.sameTime(from, c.Now, now+ahead)
 	}
-	c.Each = func(s limiter.Slot) { n.ledger.Merge(s.Move(-ahead), now, mask) }
+	c.Each = func(s ledger.Slot) { n.ledger.Merge(s.Move(-ahead), now, mask) }
 	return c.ReadRequest(body)
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // Every flush, what changed goes to those who should have it. However often a budget
@@ -32,7 +32,7 @@ type routes struct {
 func routesOf(v *view, replicas int) *routes {
 	r := &routes{v, map[*peer][]route{}}
 	for rank := range replicas + 1 {
-		for part := range limiter.Partitions {
+		for part := range ledger.Partitions {
 			if p, _ := v.holderPeer(part, rank); p != nil {
 				r.to[p] = append(r.to[p], route{part, rank})
 			}
@@ -107,7 +107,7 @@ func (r *shipRound) to(p *peer, rs []route) (all bool) {
 			if c == nil {
 				c = n.newFrame(r.v)
 			}
-			more = n.ledger.Collect(x.part, x.rank, wire.ShipSlots-len(c.Slots), now, func(s limiter.Slot) {
+			more = n.ledger.Collect(x.part, x.rank, wire.ShipSlots-len(c.Slots), now, func(s ledger.Slot) {
 				c.Slots = append(c.Slots, s.Move(c.ahead))
 			})
 			if len(c.Slots) < wire.ShipSlots {

@@ -47,7 +47,7 @@ func TestFlushesWhileAPeerIsDown(t *testing.T) {
 }
 
 func holds(n *Node, key string, l limiter.Limit) bool {
-	return n.ledger.Held().Has(n.hasher.ID(key, l).Partition())
+	return n.ledger.Held().Has(n.id(key, &l).Partition())
 }
 
 // What a peer refuses is behind for as long as it does, however often it is sent.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -13,11 +14,11 @@ import (
 
 // leaseHere is what this node has of one budget.
 type leaseHere struct {
-	from  limiter.Origin // who handed it out
-	left  int64          // not yet spent
-	slice int64          // what there was after the last slice
-	end   time.Duration  // age from which it means nothing: its window is over
-	full  time.Duration  // age at which a token bucket would be full, 0 for windows
+	from  ledger.Origin // who handed it out
+	left  int64         // not yet spent
+	slice int64         // what there was after the last slice
+	end   time.Duration // age from which it means nothing: its window is over
+	full  time.Duration // age at which a token bucket would be full, 0 for windows
 
 	// An ask for more. What became of one that failed is not known until the same ask
 	// gets an answer, or a recall says what was handed out.
@@ -89,8 +90,8 @@ func (h *leaseHere) usable(l *limiter.Limit, age time.Duration) int64 {
 // many as spent, just as many may be spent elsewhere.
 func tokens(ns int64, l *limiter.Limit) int64 { return max(0, (ns+refill(l)-1)/refill(l)) }
 
-// refill is the time in which a token bucket gets one token, as package limiter has it.
-func refill(l *limiter.Limit) int64 { return (int64(l.Window) + l.Quota - 1) / l.Quota }
+// refill is the time in which a token bucket gets one token.
+func refill(l *limiter.Limit) int64 { return budget(l).Interval() }
 
 func (k *nearKey) resetIn(age time.Duration) time.Duration {
 	switch h := &k.lease; k.lim.Algorithm {
@@ -104,7 +105,7 @@ func (k *nearKey) resetIn(age time.Duration) time.Duration {
 }
 
 // ask numbers an ask. One of which it is not known what became has its old number.
-func (t *near) ask(id limiter.ID) (number uint64) {
+func (t *near) ask(id ledger.ID) (number uint64) {
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +118,7 @@ func (t *near) ask(id limiter.ID) (number uint64) {
 
 // answered ends an ask that began at an age: what the process from handed out is added.
 // sent says that an ask that failed may have been heard.
-func (t *near) answered(c *wire.Lease, err error, sent bool, from limiter.Origin, began, age time.Duration) {
+func (t *near) answered(c *wire.Lease, err error, sent bool, from ledger.Origin, began, age time.Duration) {
 	s := t.set(c.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,7 @@ func (t *near) answered(c *wire.Lease, err error, sent bool, from limiter.Origin
 }
 
 // add puts a slice to what is left of the last one.
-func (k *nearKey) add(c *wire.Lease, from limiter.Origin, began, age time.Duration) {
+func (k *nearKey) add(c *wire.Lease, from ledger.Origin, began, age time.Duration) {
 	h := &k.lease
 	left, full := h.usable(&k.lim, age), h.full
 	if h.from != from {
@@ -166,7 +167,7 @@ func (k *nearKey) add(c *wire.Lease, from limiter.Origin, began, age time.Durati
 // recall takes back what is left of what the process from has handed out, the last of
 // it by the ask of c's number. If that is under way still, wait is closed when it is
 // over; with force it is given up instead.
-func (t *near) recall(c *wire.Recall, from limiter.Origin, age time.Duration, force bool) (wait chan struct{}) {
+func (t *near) recall(c *wire.Recall, from ledger.Origin, age time.Duration, force bool) (wait chan struct{}) {
 	s := t.set(c.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,12 +201,12 @@ func (t *near) recall(c *wire.Recall, from limiter.Origin, age time.Duration, fo
 }
 
 // abandoned takes what is left of all leases that pick picks, and calls f with each.
-func (t *near) abandoned(age time.Duration, pick func(from limiter.Origin, a limiter.Algorithm) bool, f func(id limiter.ID, l limiter.Limit, left int64, end time.Duration)) {
+func (t *near) abandoned(age time.Duration, pick func(from ledger.Origin, a limiter.Algorithm) bool, f func(id ledger.ID, l limiter.Limit, left int64, end time.Duration)) {
 	if !t.leases.Load() {
 		return
 	}
 	type back struct {
-		id   limiter.ID
+		id   ledger.ID
 		l    limiter.Limit
 		left int64
 		end  time.Duration

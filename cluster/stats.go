@@ -29,7 +29,7 @@ type Stats struct {
 // Stats reads the counters.
 func (n *Node) Stats() Stats {
 	v := n.view.Load()
-	s := Stats{Stats: n.ledger.Stats(), Live: v.seen, Known: v.sets.Base, Pending: int(n.pendings.Load()),
+	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
 		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.at(n.clock.read()) - n.clock.wallNow().UnixNano())}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -32,7 +33,7 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 	if err := n.usable(ctx); err != nil {
 		return limiter.Decision{}, err
 	}
-	id, v, age := n.hasher.ID(key, l), n.view.Load(), n.awake()
+	id, v, age := n.id(key, &l), n.view.Load(), n.awake()
 	if n.ledger.Held().Has(id.Partition()) {
 		got := n.leases.got.Load()
 		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
@@ -49,7 +50,7 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 	}
 	if ok {
 		if trial && d.Allowed {
-			d.Window = limiter.NameWindow(id, &l, n.clock.at(age), false)
+			d.Window = n.window(id, &l, age, false)
 		}
 		return d, nil
 	}
@@ -91,9 +92,9 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	if err := n.usable(ctx); err != nil {
 		return err
 	}
-	id, age := n.hasher.ID(key, l), n.awake()
+	id, age := n.id(key, &l), n.awake()
 	if of == 0 {
-		of = limiter.NameWindow(id, &l, n.clock.at(age), false)
+		of = n.window(id, &l, age, false)
 	}
 	c := n.calls.Get().(*takeCall)
 	defer n.calls.Put(c)
@@ -108,7 +109,7 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 
 // giveHeld gives back what another node was asked to, if this one holds the partition.
 func (n *Node) giveHeld(c *takeCall) bool {
-	ok := n.ledger.RefundHeld(c.ID, c.Limit, c.Cost, n.clock.ownNow(), c.Of)
+	ok := n.ledger.RefundHeld(c.ID, budget(&c.Limit), c.Cost, n.clock.ownNow(), c.Of)
 	if ok && c.Of.Noted() {
 		n.holds.End(c.ID, c.Cost)
 	}
@@ -123,8 +124,8 @@ func (n *Node) usable(ctx context.Context) error {
 }
 
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
-func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
-	var s limiter.Share
+func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
+	var s ledger.Share
 	if !v.sets.Whole() || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
 		if s, minority = v.share(mode, id.Partition(), age); minority {
@@ -138,14 +139,15 @@ func (n *Node) takeHeld(v *view, age time.Duration, id limiter.ID, l *limiter.Li
 	if trial {
 		n.holds.Begin(id, cost, now)
 	}
-	d, ok := n.ledger.TakeHeld(id, *l, cost, now, s)
+	b := budget(l)
+	d, ok := n.ledger.TakeHeld(id, b, cost, now, s)
 	if trial || !d.Allowed {
-		n.holds.Settle(&d, id, l, cost, now, trial)
+		n.holds.Settle(&d, id, &b, cost, now, trial)
 	}
 	if d.Window != 0 { // the holds name it in own time
-		d.Window = limiter.NameWindow(id, l, n.clock.at(age), true)
+		d.Window = ledger.NameWindow(id, &b, n.clock.at(age), true)
 	}
-	return d, ok
+	return limiter.Decision(d), ok
 }
 
 // mode is how a limit behaves in a split.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 )
@@ -48,18 +49,18 @@ func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Own
 // side keeps its share until all that came back have told what they know and handed over
 // what they held; and of what another node owns now, until this one has handed it over:
 // that one is told what the other side spent.
-func (v *view) share(mode limiter.Split, part int, age time.Duration) (s limiter.Share, minority bool) {
+func (v *view) share(mode limiter.Split, part int, age time.Duration) (s ledger.Share, minority bool) {
 	size := v.sets
 	if v.healing(age) && !v.owns(part) {
 		size = v.before
 	}
 	if size.Whole() || mode == limiter.SplitFull {
-		return limiter.Share{}, false
+		return ledger.Share{}, false
 	}
 	if mode == limiter.SplitQuorum {
-		return limiter.Share{}, 2*size.With <= size.Base
+		return ledger.Share{}, 2*size.With <= size.Base
 	}
-	return limiter.Share{Seen: size.With, Known: size.Base}, false
+	return ledger.Share{Seen: size.With, Known: size.Base}, false
 }
 
 // healing says whether a node came back so recently that not all slots may be where
@@ -145,7 +146,7 @@ func (n *Node) makeView(old *view, now *membership.Snapshot) *view {
 // hands.
 func (n *Node) moveTo(v *view) {
 	old := n.view.Load()
-	for part := range limiter.Partitions {
+	for part := range ledger.Partitions {
 		if v.table == old.table && n.settled.Load() {
 			break
 		}
@@ -159,7 +160,7 @@ func (n *Node) moveTo(v *view) {
 	n.transfer(old, v)
 	n.adopt(v)
 	n.settled.Store(true)
-	var gone []limiter.Origin
+	var gone []ledger.Origin
 	for _, p := range old.all {
 		if v.byName[p.name] != p {
 			gone = append(gone, p.origin)
@@ -167,7 +168,7 @@ func (n *Node) moveTo(v *view) {
 		}
 	}
 	if len(gone) > 0 { // what it leased to this node is for who owns it now; a token bucket takes back only its own
-		n.returnLeases(func(from limiter.Origin, a limiter.Algorithm) bool {
+		n.returnLeases(func(from ledger.Origin, a limiter.Algorithm) bool {
 			return a != limiter.TokenBucket && slices.Contains(gone, from)
 		})
 	}
@@ -175,7 +176,7 @@ func (n *Node) moveTo(v *view) {
 
 // holdersIn are the ranks of a partition that are other processes in v, and which rank each
 // of those had in old, or -1.
-func (n *Node) holdersIn(old, v *view, part int) (_ int, ranks uint8, was [limiter.Ranks]int) {
+func (n *Node) holdersIn(old, v *view, part int) (_ int, ranks uint8, was [ledger.Ranks]int) {
 	for rank := range was {
 		was[rank] = -1
 		if rank > n.cfg.Replicas || v.aside { // nobody takes slots from a stranger

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 )
@@ -20,7 +21,7 @@ func someView(t *testing.T) (v *view, b *peer, mine, theirs int) {
 	b = &peer{name: "b"}
 	v = &view{table: table, self: 0, peers: []*peer{nil, b}, all: []*peer{b}, byName: map[string]*peer{"b": b}}
 	mine, theirs = -1, -1
-	for part := range limiter.Partitions {
+	for part := range ledger.Partitions {
 		if v.owns(part) {
 			mine = part
 		} else {
@@ -39,15 +40,15 @@ func TestShareOfWhatAnotherOwns(t *testing.T) {
 		mode     limiter.Split
 		part     int
 		age      time.Duration
-		share    limiter.Share
+		share    ledger.Share
 		minority bool
 	}{
-		{limiter.SplitShare, mine, v.backAt + membership.HealTime/2, limiter.Share{}, false},
-		{limiter.SplitShare, theirs, v.backAt + membership.HealTime/2, limiter.Share{Seen: 2, Known: 5}, false},
-		{limiter.SplitShare, theirs, v.backAt + membership.HealTime, limiter.Share{}, false},
-		{limiter.SplitQuorum, mine, v.backAt + membership.HealTime/2, limiter.Share{}, false},
-		{limiter.SplitQuorum, theirs, v.backAt + membership.HealTime/2, limiter.Share{}, true},
-		{limiter.SplitFull, theirs, v.backAt + membership.HealTime/2, limiter.Share{}, false},
+		{limiter.SplitShare, mine, v.backAt + membership.HealTime/2, ledger.Share{}, false},
+		{limiter.SplitShare, theirs, v.backAt + membership.HealTime/2, ledger.Share{Seen: 2, Known: 5}, false},
+		{limiter.SplitShare, theirs, v.backAt + membership.HealTime, ledger.Share{}, false},
+		{limiter.SplitQuorum, mine, v.backAt + membership.HealTime/2, ledger.Share{}, false},
+		{limiter.SplitQuorum, theirs, v.backAt + membership.HealTime/2, ledger.Share{}, true},
+		{limiter.SplitFull, theirs, v.backAt + membership.HealTime/2, ledger.Share{}, false},
 	} {
 		s, minority := v.share(c.mode, c.part, c.age)
 		require.Equal(t, c.share, s, "%v", c)
@@ -59,8 +60,8 @@ func TestShareOfWhatAnotherOwns(t *testing.T) {
 // of it, the peer must not count this node's side as its own.
 func TestOwingWhatAnotherOwns(t *testing.T) {
 	v, b, mine, theirs := someView(t)
-	n := &Node{ledger: limiter.NewLedger(1, 1000), unacked: map[int]*ceded{}}
-	for part := range limiter.Partitions {
+	n := &Node{ledger: ledger.NewLedger(1, 1000), unacked: map[int]*ceded{}}
+	for part := range ledger.Partitions {
 		n.ledger.Hold(part, false)
 	}
 	n.ledger.Hold(mine, true)
@@ -78,7 +79,7 @@ func TestHoldersIn(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	procs := make([]*peer, 12)
 	for i := range procs {
-		procs[i] = &peer{name: fmt.Sprintf("n%d", i), origin: limiter.Origin(10 + i)}
+		procs[i] = &peer{name: fmt.Sprintf("n%d", i), origin: ledger.Origin(10 + i)}
 	}
 	some := func() *view {
 		names, byName := []string{"self"}, map[string]*peer{}
@@ -103,8 +104,8 @@ func TestHoldersIn(t *testing.T) {
 			}
 			return "self"
 		}
-		for part := range limiter.Partitions {
-			had, want, wantWas := map[string]int{}, uint8(0), [limiter.Ranks]int{-1, -1, -1}
+		for part := range ledger.Partitions {
+			had, want, wantWas := map[string]int{}, uint8(0), [ledger.Ranks]int{-1, -1, -1}
 			for rank := range n.cfg.Replicas + 1 {
 				had[holder(old, part, rank)] = rank
 			}

@@ -1,43 +1,19 @@
-// Package limiter decides whether a request fits into a budget.
+// Package limiter limits rates within one process, and has the words in which limits are
+// told to a cluster of them:
 //
-// What one Take does, in order: it checks the arguments; hashes key, window and
-// algorithm to an [ID]; locks the id's partition; joins the slots of that id to
-// what is taken in this window (and the last one, or the bucket's arrival time);
-// decides by a pure function of (limit, usage, now, cost); and, if it admits,
-// counts in its own slot before it answers. It allocates nothing once the key is
-// known, takes one lock, and waits for nobody.
+//	l := limiter.NewLocal(limiter.Config{})
+//	d, err := l.Take(ctx, limiter.Key("login", ip), limiter.Per(100, time.Minute), 1)
+//	// d.Allowed, d.Remaining; or come back after d.RetryAfter
 //
-// # The ledger
+// A [Limit] is a quota per window, counted by one of three algorithms. It is an argument of
+// every take, so there is nothing to register, and another quota applies at once. A budget
+// belongs to a key ([Key] joins the parts of one), a window and an algorithm.
 //
-// A [Slot] is what one origin, that is one process, has admitted for one id. Only
-// the origin writes it, and each write has a higher version; copies travel, and of
-// two copies the higher version wins. So the join of ledgers is commutative,
-// associative and idempotent, and loss, repeats and reordering of copies are
-// harmless. A decision is made against the join of all slots of the id: the sum of
-// the window counters, and of a token bucket the least of all accounts, each carried on
-// by what it does not know of the others (bucket.go). So a bucket's slot also says whom
-// its origin knew when it counted; that stands in entries of its own, while there are
-// others.
+// A [Local] allocates nothing for a key that it knows, takes one lock, and waits for nobody;
+// it stores a key in some 64 bytes, never more than [Config].MaxKeys of them. A node of
+// package cluster has the same Take and Give, over all processes together, and package
+// middleware puts either in front of an HTTP handler.
 //
-// Slots lie in flat tables of 48-byte entries without pointers, under one lock per
-// partition. A table grows alone, and a partition of many keys has many tables, so no
-// take waits for long, however many keys there are. A [Ledger] holds at most so many
-// entries. Whatever has expired is dropped on the way, a little with every new key
-// and all of it when a table grows; where the ledger is full, what loses least goes
-// first, and a budget that is used up goes last.
-//
-// # Time
-//
-// Time is an argument, in nanoseconds. Windows tile it from a phase of each id's
-// own, so all who hold an id's slots agree on its windows without talking. Slots
-// from peers may carry any time: reading clamps, so that a budget is never more
-// than once its limit in debt. A bucket whose slot was given a forged arrival time
-// stays empty until then, which is at most two MaxWindow away.
-//
-// # The algorithms
-//
-// Fixed window, sliding window (this window, and the last one weighted by its
-// overlap with the window's length before now), and token bucket as the Generic
-// Cell Rate Algorithm. All are integer arithmetic, rounded to the side that admits
-// less. Waiting exactly RetryAfter suffices if nobody else takes meanwhile.
+// All is integer arithmetic, rounded to the side that admits less. Who waits exactly
+// [Decision].RetryAfter is admitted, if nobody else takes meanwhile.
 package limiter

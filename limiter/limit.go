@@ -3,9 +3,10 @@ package limiter
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"time"
+
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // Algorithm says how a [Limit] counts.
@@ -15,27 +16,17 @@ const (
 	// FixedWindow counts in windows that tile time: at most Quota per window.
 	// Across the border of two windows up to twice the quota can pass in a short
 	// time. It is the cheapest, and the only one whose budget comes back at once.
-	FixedWindow Algorithm = iota
+	FixedWindow Algorithm = Algorithm(ledger.FixedWindow)
 	// SlidingWindow counts this window plus the last one weighted by how much of
 	// it still lies within one Window of now. It smooths the border of two windows.
-	SlidingWindow
+	SlidingWindow Algorithm = Algorithm(ledger.SlidingWindow)
 	// TokenBucket refills one token every Window/Quota up to Burst, as the Generic
 	// Cell Rate Algorithm (ITU-T I.371) in integer nanoseconds.
-	TokenBucket
+	TokenBucket Algorithm = Algorithm(ledger.TokenBucket)
 )
 
 // String gives the name that policy files use.
-func (a Algorithm) String() string {
-	switch a {
-	case FixedWindow:
-		return "fixed-window"
-	case SlidingWindow:
-		return "sliding-window"
-	case TokenBucket:
-		return "token-bucket"
-	}
-	return fmt.Sprintf("Algorithm(%d)", uint8(a))
-}
+func (a Algorithm) String() string { return ledger.Algorithm(a).String() }
 
 // Split says what a cluster that has fallen apart may admit for a [Limit].
 // A single process ignores it.
@@ -98,10 +89,10 @@ func (l Lease) String() string {
 
 // Bounds of what a [Limit] and a key may be.
 const (
-	MaxQuota  = math.MaxInt32        // also the largest Burst and cost
-	MinWindow = time.Millisecond     // shorter windows are finer than clocks agree
-	MaxWindow = 366 * 24 * time.Hour // longer than any process keeps its memory
-	MaxKeyLen = 1024                 // bytes of a key
+	MaxQuota  = ledger.MaxQuota  // 2,147,483,647; also the largest Burst and cost
+	MinWindow = time.Millisecond // shorter windows are finer than clocks agree
+	MaxWindow = ledger.MaxWindow // 366 days, longer than any process keeps its memory
+	MaxKeyLen = 1024             // bytes of a key
 )
 
 // Limit is a budget: Quota per Window. The zero value is not valid.
@@ -164,7 +155,7 @@ func (l Limit) Validate() error {
 		if l.Quota > int64(l.Window) {
 			return fmt.Errorf("limiter: %w: Quota %d in Window %v is more than one per nanosecond", ErrLimit, l.Quota, l.Window)
 		}
-		if l.Capacity() > int64(MaxWindow)/l.interval() {
+		if l.Capacity() > int64(MaxWindow)/budget(&l).Interval() {
 			return fmt.Errorf("limiter: %w: Burst %d takes longer than %v to refill", ErrLimit, l.Capacity(), MaxWindow)
 		}
 	}
@@ -203,7 +194,7 @@ func (l *Limit) bucketFits(cost int64) bool {
 	if l.Burst != 0 {
 		most = l.Burst
 	}
-	refill, rest := bits.Mul64(uint64(most), uint64(l.interval()))
+	refill, rest := bits.Mul64(uint64(most), uint64(budget(l).Interval()))
 	return l.Quota <= int64(l.Window) && uint64(most-1) < MaxQuota && uint64(cost) <= uint64(most) &&
 		refill == 0 && rest <= uint64(MaxWindow)
 }
@@ -224,6 +215,20 @@ func checkSlow(key string, l Limit, cost int64) error {
 	return nil
 }
 
+// Window names the window that a Hold was counted in, for Keep and Refund. Only limiters
+// make it and look into it; to all others it is a value to hand back. The zero Window is
+// the current one, whichever that is. A token bucket has no windows, and needs none. It is
+// an alias so that a ledger's decision is a Decision.
+type Window = ledger.Window
+
+// Stats is a reading of a limiter's counters.
+type Stats struct {
+	Keys          int64 // slots held now, own and copies, some of them expired, and notes
+	Evicted       int64 // own live budgets forgotten because MaxKeys was reached
+	CopiesDropped int64 // live copies forgotten or refused because MaxKeys was reached
+	LostSlots     int64 // own slots that expired, or were evicted, before delivery
+}
+
 // Decision is the answer to one Take.
 type Decision struct {
 	// Allowed says whether the cost was taken. A look (cost 0) is allowed while
@@ -233,7 +238,7 @@ type Decision struct {
 	// the bound that the documentation gives for that failure.
 	Degraded bool
 	// Tentative says of a denial that it may not last: others hold so much of the budget
-	// on trial (Hold) that this cost would fit without them. It will be clear in a
+	// on trial (Local.Hold) that this cost would fit without them. It will be clear in a
 	// moment, which RetryAfter then is. Nobody should remember it.
 	Tentative bool
 	// Remaining is what is left after this decision, never negative. In a cluster it
@@ -250,8 +255,7 @@ type Decision struct {
 	Window Window
 }
 
-// interval is the time in which a token bucket refills one token, rounded up so
-// that rounding never admits more than the quota.
-func (l Limit) interval() int64 {
-	return (int64(l.Window) + l.Quota - 1) / l.Quota
+// budget is what the ledger needs to know of a limit.
+func budget(l *Limit) ledger.Limit {
+	return ledger.Limit{Quota: l.Quota, Window: l.Window, Burst: l.Burst, Algorithm: ledger.Algorithm(l.Algorithm)}
 }

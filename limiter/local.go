@@ -2,8 +2,9 @@ package limiter
 
 import (
 	"context"
-	"hash/maphash"
 	"time"
+
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // DefaultMaxKeys is how many keys a limiter holds unless told otherwise: at most
@@ -12,8 +13,7 @@ const DefaultMaxKeys = 1 << 20
 
 // Config is the configuration of a [Local]. The zero value is good.
 type Config struct {
-	// MaxKeys is how many budgets are held at most; 0 or less means
-	// DefaultMaxKeys. When
+	// MaxKeys is how many budgets are held at most; 0 or less means DefaultMaxKeys. When
 	// more are in use, those that lose least are forgotten first.
 	MaxKeys int
 	// Now is the clock; nil means time.Now. Only differences between its readings
@@ -21,26 +21,30 @@ type Config struct {
 	Now func() time.Time
 }
 
+func (c Config) maxKeys() int {
+	if c.MaxKeys <= 0 {
+		return DefaultMaxKeys
+	}
+	return c.MaxKeys
+}
+
 // Local is a limiter for one process. It has the same Take and Give as a node of a
 // cluster. It is safe for concurrent use, has no goroutine, and needs no Close.
 type Local struct {
-	ledger *Ledger
-	holds  Holds
-	hasher localHasher
+	ledger *ledger.Ledger
+	holds  ledger.Holds
+	hasher ledger.LocalHasher
 	now    func() time.Time // nil for the system's
 	start  time.Time
 }
 
 // NewLocal makes a limiter.
 func NewLocal(c Config) *Local {
-	if c.MaxKeys <= 0 {
-		c.MaxKeys = DefaultMaxKeys
-	}
 	start := time.Now()
 	if c.Now != nil {
 		start = c.Now()
 	}
-	return &Local{ledger: NewLedger(1, c.MaxKeys), hasher: newLocalHasher(), now: c.Now, start: start}
+	return &Local{ledger: ledger.NewLedger(1, c.maxKeys()), hasher: ledger.NewLocalHasher(), now: c.Now, start: start}
 }
 
 // clock starts a year late, so that windows before the first have times as well.
@@ -50,20 +54,6 @@ func (l *Local) clock() int64 {
 		return int64(MaxWindow) + int64(time.Since(l.start))
 	}
 	return int64(MaxWindow) + int64(l.now().Sub(l.start))
-}
-
-// localHasher makes ids that never leave the process. Without a peer to agree with,
-// the hash can be the one of Go's maps, which most processors compute in half the
-// time of SipHash. Two hashes under two random seeds make the 128 bits. Who sends
-// keys does not learn the seeds, and sees no hash: as with a map, he cannot aim at
-// one partition or place. A collision of both hashes would be two keys with one
-// budget, never a key with more than its budget.
-type localHasher struct{ hi, lo maphash.Seed }
-
-func newLocalHasher() localHasher { return localHasher{maphash.MakeSeed(), maphash.MakeSeed()} }
-
-func (h *localHasher) id(key string, l *Limit) ID {
-	return ID{Hi: maphash.String(h.hi, key) ^ l.apart(), Lo: maphash.String(h.lo, key)}
 }
 
 // Take takes cost from the budget of key under l, or says why not and when. A cost
@@ -76,9 +66,10 @@ func (l *Local) Take(ctx context.Context, key string, lim Limit, cost int64) (d 
 	if err = ctx.Err(); err != nil {
 		return d, err
 	}
-	id, now := l.hasher.id(key, &lim), l.clock()
-	if l.ledger.take(&d, id, &lim, &lim, cost, now); !d.Allowed {
-		l.holds.Settle(&d, id, &lim, cost, now, false)
+	b := budget(&lim)
+	id, now := l.hasher.ID(key, &b), l.clock()
+	if l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now); !d.Allowed {
+		l.holds.Settle((*ledger.Decision)(&d), id, &b, cost, now, false)
 	}
 	return d, nil
 }
@@ -94,17 +85,19 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 	if err = ctx.Err(); err != nil {
 		return d, err
 	}
-	id, now := l.hasher.id(key, &lim), l.clock()
+	b := budget(&lim)
+	id, now := l.hasher.ID(key, &b), l.clock()
 	l.holds.Begin(id, cost, now)
-	l.ledger.take(&d, id, &lim, &lim, cost, now)
-	l.holds.Settle(&d, id, &lim, cost, now, true)
+	l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now)
+	l.holds.Settle((*ledger.Decision)(&d), id, &b, cost, now, true)
 	return d, nil
 }
 
 // Keep settles a Hold: what it took is spent. w is the Window of its Decision.
 func (l *Local) Keep(key string, lim Limit, cost int64, w Window) {
 	if w.Noted() && check(key, &lim, cost) == nil {
-		l.holds.End(l.hasher.id(key, &lim), cost)
+		b := budget(&lim)
+		l.holds.End(l.hasher.ID(key, &b), cost)
 	}
 }
 
@@ -123,8 +116,9 @@ func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	id := l.hasher.id(key, &lim)
-	l.ledger.Refund(id, lim, cost, l.clock(), w)
+	b := budget(&lim)
+	id := l.hasher.ID(key, &b)
+	l.ledger.Refund(id, b, cost, l.clock(), w)
 	if w.Noted() {
 		l.holds.End(id, cost)
 	}
@@ -132,4 +126,4 @@ func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w
 }
 
 // Stats reads the counters.
-func (l *Local) Stats() Stats { return l.ledger.Stats() }
+func (l *Local) Stats() Stats { return Stats(l.ledger.Stats()) }

@@ -75,6 +75,6 @@ func TestLocalMaxKeys(t *testing.T) {
 	}
 	require.Equal(t, Stats{Keys: 2, Evicted: 2}, l.Stats())
 	for _, n := range []int{0, -1} {
-		require.EqualValues(t, DefaultMaxKeys, NewLocal(Config{MaxKeys: n}).ledger.max)
+		require.EqualValues(t, DefaultMaxKeys, Config{MaxKeys: n}.maxKeys())
 	}
 }

@@ -51,7 +51,7 @@ func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, expected int
 	time.Sleep(l.Window + 30*time.Second)
 	for _, k := range keys {
 		now := time.Now().UnixNano()
-		start := limiter.WindowStart(limiter.NewHasher(nil).ID(k, l), &l, now)
+		start := windowStart(k, &l, now)
 		if start+int64(l.Window) > now+int64(time.Minute) {
 			long = append(long, k)
 		}

@@ -303,6 +303,5 @@ func (m *imitation) windowEnd(key string, l limiter.Limit) (end, now int64) {
 		}
 		return m.began[key].Add(l.Window).UnixNano() + int64(m.s.skews[0]), now
 	}
-	id := limiter.NewHasher(nil).ID(key, l)
-	return limiter.WindowStart(id, &l, now) + int64(l.Window), now
+	return windowStart(key, &l, now) + int64(l.Window), now
 }

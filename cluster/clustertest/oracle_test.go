@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -212,9 +213,22 @@ func (o *oracle) makeGrids() {
 	}
 }
 
+// inLedger is what a ledger knows of a limit.
+func inLedger(l *limiter.Limit) *ledger.Limit {
+	return &ledger.Limit{Quota: l.Quota, Window: l.Window, Burst: l.Burst, Algorithm: ledger.Algorithm(l.Algorithm)}
+}
+
+// idOf is a budget's id in a cluster without a secret.
+func idOf(key string, l *limiter.Limit) ledger.ID { return ledger.NewHasher(nil).ID(key, inLedger(l)) }
+
+// windowStart is when the window of a budget began in which now lies, in cluster time.
+func windowStart(key string, l *limiter.Limit, now int64) int64 {
+	return ledger.WindowStart(idOf(key, l), inLedger(l), now)
+}
+
 // phase is where in cluster time the windows of a budget begin.
 func (b budget) phase() int64 {
-	return limiter.WindowStart(limiter.NewHasher(nil).ID(b.key, b.lim), &b.lim, 0)
+	return windowStart(b.key, &b.lim, 0)
 }
 
 // windowAt is the window of a budget whose end is nearest to a moment; nil if it

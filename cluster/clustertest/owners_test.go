@@ -53,7 +53,7 @@ func holderOf(n, rank int, key string, l limiter.Limit) (node int) {
 	if err != nil {
 		panic(err)
 	}
-	holder := table.Holder(limiter.NewHasher(nil).ID(key, l).Partition(), rank)
+	holder := table.Holder(idOf(key, &l).Partition(), rank)
 	return slices.Index(names, table.Members()[holder])
 }
 

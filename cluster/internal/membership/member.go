@@ -3,13 +3,13 @@ package membership
 import (
 	"time"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // Process is one process of a node. A node that starts anew is another one.
 type Process struct {
 	Name   string
-	Origin limiter.Origin // a later process of the name normally has a larger one
+	Origin ledger.Origin // a later process of the name normally has a larger one
 }
 
 // Member is another node, as far as this one knows: its latest process. It never changes:

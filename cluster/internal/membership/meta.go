@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
 )
@@ -19,7 +19,7 @@ const (
 
 // Meta is what a node tells about itself by gossip.
 type Meta struct {
-	Origin  limiter.Origin
+	Origin  ledger.Origin
 	Leaving bool
 }
 
@@ -41,7 +41,7 @@ func ReadMeta(b []byte) (m Meta, err error) {
 		return m, fmt.Errorf("its wire version is %d, ours is %d", version, Version)
 	}
 	scheme := r.String()
-	m.Origin, m.Leaving = limiter.Origin(r.Uint()), r.Bool()
+	m.Origin, m.Leaving = ledger.Origin(r.Uint()), r.Bool()
 	for i := metaFields; i < n && r.Err() == nil; i++ {
 		r.Skip()
 	}

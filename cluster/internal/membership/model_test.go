@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // witness hears all that a Members hears, and notes only what it may conclude from it.
@@ -35,7 +35,7 @@ func newWitness(seed uint64) *witness {
 
 func (w *witness) someone() Process {
 	i := w.r.IntN(len(someNames))
-	return proc(someNames[i:i+1], limiter.Origin(1+w.r.IntN(4)))
+	return proc(someNames[i:i+1], ledger.Origin(1+w.r.IntN(4)))
 }
 
 // addr is one of few: nodes come where others were.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -59,7 +59,7 @@ func ReadRoster(b []byte) (list []Entry, err error) {
 	for range r.ArrayLen(rosterMax) {
 		fields := r.ArrayLen(16)
 		e := Entry{Process: Process{Name: r.String()}, Addr: r.String()}
-		e.Origin = limiter.Origin(r.Uint())
+		e.Origin = ledger.Origin(r.Uint())
 		state, gone := r.Uint(), r.Int()
 		for i := entryFields; i < fields; i++ {
 			r.Skip()

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 const (
@@ -25,7 +25,7 @@ func known(all ...Member) *Members {
 }
 
 // proc is a process of a node.
-func proc(name string, origin limiter.Origin) Process { return Process{name, origin} }
+func proc(name string, origin ledger.Origin) Process { return Process{name, origin} }
 
 func TestLearnWhoIsMissing(t *testing.T) {
 	alive := Member{Process: proc("a", 1), Live: true}
@@ -83,13 +83,13 @@ func TestLearnWhoIsFresh(t *testing.T) {
 
 // Who counts at once, and who only when it has caught up.
 func TestWhoMustCatchUp(t *testing.T) {
-	const origin, before = limiter.Origin(2), noon - time.Second
+	const origin, before = ledger.Origin(2), noon - time.Second
 	old := Member{Process: proc("b", 1), Live: true}
 	for _, c := range []struct {
 		what     string
 		have     []Member
 		expected int
-		comes    limiter.Origin
+		comes    ledger.Origin
 		back     bool
 		guest    bool
 	}{

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 )
 
 // town is a cluster of which only the members exist: who reaches whom, who tells what.
@@ -21,7 +21,7 @@ type town struct {
 	age   time.Duration
 	hosts []*host
 	log   []string
-	next  limiter.Origin
+	next  ledger.Origin
 }
 
 type host struct {

@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -9,7 +9,7 @@ import (
 // but what comes before any.
 type Hello struct {
 	Name, Addr string
-	Origin     limiter.Origin
+	Origin     ledger.Origin
 	Scheme     string // of the ring: nodes whose schemes differ refuse each other
 	Taken      string // in an answer: the address of another living node that has the asker's name
 }
@@ -36,7 +36,7 @@ func ReadHello(b []byte) (h Hello, err error) {
 	}
 	r := transport.NewReader(b)
 	n := r.ArrayLen(fieldsMax)
-	h.Scheme, h.Name, h.Addr, h.Origin = r.String(), r.String(), r.String(), limiter.Origin(r.Uint())
+	h.Scheme, h.Name, h.Addr, h.Origin = r.String(), r.String(), r.String(), ledger.Origin(r.Uint())
 	known := helloFieldsMin
 	if n >= helloFields {
 		h.Taken, known = r.String(), helloFields

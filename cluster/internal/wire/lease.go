@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -10,7 +11,7 @@ import (
 // Lease asks for a slice of a budget. The number of an ask makes it one that may be
 // repeated: the answer is the same slice.
 type Lease struct {
-	ID     limiter.ID
+	ID     ledger.ID
 	Limit  limiter.Limit
 	Want   int64
 	Number uint64 // of the ask, by the asker
@@ -69,7 +70,7 @@ func (c *Lease) ReadAnswer(body []byte) error {
 
 // Recall takes back what is left of a lease.
 type Recall struct {
-	ID     limiter.ID
+	ID     ledger.ID
 	Number uint64        // of the ask by which the last slice was handed out
 	Wait   time.Duration // for what is on its way to the lessee: nobody waits for longer
 

@@ -3,7 +3,7 @@ package wire
 import (
 	"fmt"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -70,7 +70,7 @@ func (c *Claim) ReadAnswer(body []byte) error {
 type Complete struct {
 	Part   int
 	Now    int64 // cluster time at the sender
-	Slots  []limiter.Slot
+	Slots  []ledger.Slot
 	Number uint64 // the sender's later ones have larger numbers; a repeated one keeps its own
 	noAnswer
 }
@@ -107,7 +107,7 @@ func (c *Complete) ReadRequest(body []byte) (err error) {
 
 func readPart(r *transport.Reader) (int, error) {
 	p := r.Uint()
-	if p >= limiter.Partitions {
+	if p >= ledger.Partitions {
 		return 0, fmt.Errorf("%w: partition %d", ErrMalformed, p)
 	}
 	return int(p), nil

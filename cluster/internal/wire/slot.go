@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/transport"
 )
 
@@ -14,7 +14,7 @@ const (
 	slotMax    = 230 // bytes of an encoded slot, at most
 )
 
-func appendSlots(b []byte, slots []limiter.Slot) []byte {
+func appendSlots(b []byte, slots []ledger.Slot) []byte {
 	b = transport.AppendArrayLen(b, len(slots))
 	for i := range slots {
 		b = appendSlot(b, &slots[i])
@@ -22,7 +22,7 @@ func appendSlots(b []byte, slots []limiter.Slot) []byte {
 	return b
 }
 
-func appendSlot(b []byte, s *limiter.Slot) []byte {
+func appendSlot(b []byte, s *ledger.Slot) []byte {
 	more := len(s.Knows) > 0 || s.Paced != 0
 	if more {
 		b = transport.AppendArrayLen(b, slotFields+slotMore)
@@ -48,9 +48,9 @@ func appendSlot(b []byte, s *limiter.Slot) []byte {
 	return transport.AppendInt(b, s.Paced)
 }
 
-func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
+func readSlot(r *transport.Reader) (s ledger.Slot, err error) {
 	n := r.ArrayLen(fieldsMax)
-	s.ID, s.Origin = readID(r), limiter.Origin(r.Uint())
+	s.ID, s.Origin = readID(r), ledger.Origin(r.Uint())
 	s.At = r.Int()
 	cur, prev := r.Int(), r.Int()
 	s.Cur, s.Prev = int32(cur), int32(prev)
@@ -60,9 +60,9 @@ func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
 	read := slotFields
 	if n >= slotFields+slotMore {
 		read += slotMore
-		known := r.ArrayLen(2 * limiter.KnownMost)
+		known := r.ArrayLen(2 * ledger.KnownMost)
 		for range known / 2 {
-			s.Knows = append(s.Knows, limiter.Known{Origin: limiter.Origin(r.Uint()), Version: r.Uint()})
+			s.Knows = append(s.Knows, ledger.Known{Origin: ledger.Origin(r.Uint()), Version: r.Uint()})
 		}
 		if s.Paced = r.Int(); known%2 != 0 {
 			return s, ErrMalformed
@@ -82,13 +82,13 @@ func readSlot(r *transport.Reader) (s limiter.Slot, err error) {
 type Ship struct {
 	Fingerprint uint64
 	Now         int64
-	Slots       []limiter.Slot
+	Slots       []ledger.Slot
 	noAnswer
 
 	// Begin and Each are for a reader that stores none of it here: Begin is called when the
 	// first two fields are known, and ends the reading by an error; Each gets each slot.
 	Begin func() error
-	Each  func(s limiter.Slot)
+	Each  func(s ledger.Slot)
 }
 
 const shipFields = 3

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -28,21 +29,21 @@ const (
 
 // Take is a take or a give.
 type Take struct {
-	ID    limiter.ID
+	ID    ledger.ID
 	Limit limiter.Limit
 	Cost  int64
 	Flags uint8
 	Trial bool           // of a take: it may be given back
 	Of    limiter.Window // that a give is for; 0 is any
 
-	Left   time.Duration  // for the receiver to answer in: nobody waits for longer
-	Asker  limiter.Origin // whose request it is; 0 on the wire: the sender's
-	Number uint64         // of the asker's; 0: whoever counts it does not remember it
-	Self   limiter.Origin // the sender; not on the wire
+	Left   time.Duration // for the receiver to answer in: nobody waits for longer
+	Asker  ledger.Origin // whose request it is; 0 on the wire: the sender's
+	Number uint64        // of the asker's; 0: whoever counts it does not remember it
+	Self   ledger.Origin // the sender; not on the wire
 
 	Outcome  Outcome
 	Decision limiter.Decision
-	By       limiter.Origin // who decided; 0: who answers, or has the call
+	By       ledger.Origin  // who decided; 0: who answers, or has the call
 	Window   limiter.Window // in which it was counted; on the wire with the decision
 }
 
@@ -81,7 +82,7 @@ func (c *Take) ReadRequest(body []byte) error {
 	c.Flags, c.Trial = uint8(bits&FlagsAll), bits&trialBit != 0
 	c.Cost, c.Of = r.Int(), limiter.Window(r.Int())
 	c.Left = readLeft(&r)
-	c.Asker, c.Number = limiter.Origin(r.Uint()), r.Uint()
+	c.Asker, c.Number = ledger.Origin(r.Uint()), r.Uint()
 	if err := finish(&r, n, takeFields); err != nil {
 		return err
 	}
@@ -113,14 +114,14 @@ func (c *Take) ReadAnswer(body []byte) error {
 	c.Outcome = Outcome(bits & 3)
 	c.Decision = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Tentative: bits&16 != 0, Remaining: r.Int(),
 		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int()), Window: limiter.Window(r.Int())}
-	c.By = limiter.Origin(r.Uint())
+	c.By = ledger.Origin(r.Uint())
 	return finish(&r, n, answerFields)
 }
 
 // Keep says that so much of what was taken on trial is spent. If it is lost, the hold ends
 // by itself.
 type Keep struct {
-	ID   limiter.ID
+	ID   ledger.ID
 	Cost int64
 	noAnswer
 }

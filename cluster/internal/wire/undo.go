@@ -1,16 +1,17 @@
 package wire
 
 import (
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
 
 // Undone names a take that is to be taken back.
 type Undone struct {
-	ID     limiter.ID
+	ID     ledger.ID
 	Limit  limiter.Limit
 	Cost   int64
-	Asker  limiter.Origin // whose request it was; 0 on the wire: the sender's
+	Asker  ledger.Origin  // whose request it was; 0 on the wire: the sender's
 	Number uint64         // of the request
 	Window limiter.Window // in which it was counted
 	Relay  bool           // the sender is not the asker, and another node may rely on it
@@ -18,7 +19,7 @@ type Undone struct {
 
 // Undo takes back takes whose answers came too late.
 type Undo struct {
-	Self limiter.Origin // the sender; not on the wire
+	Self ledger.Origin // the sender; not on the wire
 	List []Undone
 
 	Done int // how many were taken back
@@ -59,7 +60,7 @@ func (c *Undo) ReadRequest(body []byte) error {
 		var bits uint64
 		u.Limit, bits = readLimit(&r)
 		u.Relay = bits&1 == 1
-		u.Cost, u.Asker, u.Number, u.Window = r.Int(), limiter.Origin(r.Uint()), r.Uint(), limiter.Window(r.Int())
+		u.Cost, u.Asker, u.Number, u.Window = r.Int(), ledger.Origin(r.Uint()), r.Uint(), limiter.Window(r.Int())
 		for ; k > undoneFields && r.Err() == nil; k-- {
 			r.Skip()
 		}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -88,11 +89,11 @@ func readLimit(r *transport.Reader) (l limiter.Limit, bits uint64) {
 	return l, bits >> limitBits
 }
 
-func appendID(b []byte, id limiter.ID) []byte {
+func appendID(b []byte, id ledger.ID) []byte {
 	return transport.AppendUint(transport.AppendUint(b, id.Hi), id.Lo)
 }
 
-func readID(r *transport.Reader) limiter.ID { return limiter.ID{Hi: r.Uint(), Lo: r.Uint()} }
+func readID(r *transport.Reader) ledger.ID { return ledger.ID{Hi: r.Uint(), Lo: r.Uint()} }
 
 // readLeft reads the time that is left to answer in.
 func readLeft(r *transport.Reader) time.Duration {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -21,11 +22,11 @@ import (
 var update = flag.Bool("update", false, "write the golden file anew")
 
 var (
-	anID    = limiter.ID{Hi: 1 << 63, Lo: 7}
+	anID    = ledger.ID{Hi: 1 << 63, Lo: 7}
 	aLimit  = limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}
-	aSlot   = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300, Version: 70000, Expires: 1_700_000_060, Fill: 254}
-	aBucket = limiter.Slot{ID: limiter.ID{Hi: 2, Lo: 1 << 63}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: 12, Prev: 1 << 30,
-		Version: 70000 << 12, Expires: 1_700_000_120, Fill: 10, Knows: []limiter.Known{{Origin: 8, Version: 5 << 12}, {Origin: 1 << 63, Version: 1}},
+	aSlot   = ledger.Slot{ID: ledger.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300, Version: 70000, Expires: 1_700_000_060, Fill: 254}
+	aBucket = ledger.Slot{ID: ledger.ID{Hi: 2, Lo: 1 << 63}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: 12, Prev: 1 << 30,
+		Version: 70000 << 12, Expires: 1_700_000_120, Fill: 10, Knows: []ledger.Known{{Origin: 8, Version: 5 << 12}, {Origin: 1 << 63, Version: 1}},
 		Paced: 1_700_000_090_000_000_000}
 )
 
@@ -38,14 +39,14 @@ var samples = []struct {
 	{"take", &Take{ID: anID, Limit: aLimit, Cost: 3, Flags: FlagsAll, Trial: true, Of: 1_700_000_000_000_000_000,
 		Left: 120 * time.Millisecond, Asker: 1 << 63, Number: 70000, Outcome: NotHolder, By: 5,
 		Decision: limiter.Decision{Allowed: true, Degraded: true, Tentative: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1, Window: 1 << 61}}, true},
-	{"ship", &Ship{Fingerprint: 5, Now: 1_700_000_000_000_000_000, Slots: []limiter.Slot{aSlot, {}, aBucket}}, false},
+	{"ship", &Ship{Fingerprint: 5, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot, {}, aBucket}}, false},
 	{"claim", &Claim{Parts: []int{0, 1020}, Names: []string{"", "node1"}}, true},
-	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []limiter.Slot{aSlot}, Number: 300}, false},
+	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Number: 300}, false},
 	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000}, true},
 	{"leaving", &Leaving{}, false},
 	{"caught up", &CaughtUp{Fingerprint: 1 << 63, Ask: true}, false},
-	{"lease", &Lease{ID: limiter.ID{Hi: 1, Lo: 1 << 63}, Limit: aLimit, Want: 500, Number: 7, Slice: 300, ResetAfter: time.Minute}, true},
-	{"recall", &Recall{ID: limiter.ID{Hi: 1, Lo: 2}, Number: 7, Wait: time.Second, Left: 20, Lost: true}, true},
+	{"lease", &Lease{ID: ledger.ID{Hi: 1, Lo: 1 << 63}, Limit: aLimit, Want: 500, Number: 7, Slice: 300, ResetAfter: time.Minute}, true},
+	{"recall", &Recall{ID: ledger.ID{Hi: 1, Lo: 2}, Number: 7, Wait: time.Second, Left: 20, Lost: true}, true},
 	{"keep", &Keep{ID: anID, Cost: 3}, false},
 	{"undo", &Undo{List: []Undone{{ID: anID, Limit: aLimit, Cost: 3, Asker: 1 << 63, Number: 70000, Relay: true},
 		{Limit: aLimit, Window: 1_700_000_000_000_000_000}}, Done: 1}, true},
@@ -151,10 +152,10 @@ func TestTheSenderIsNotNamed(t *testing.T) {
 
 // The fullest messages fit into a frame.
 func TestFitsIntoAFrame(t *testing.T) {
-	s := limiter.Slot{ID: limiter.ID{Hi: math.MaxUint64, Lo: math.MaxUint64}, Origin: math.MaxUint64, At: math.MaxInt64,
+	s := ledger.Slot{ID: ledger.ID{Hi: math.MaxUint64, Lo: math.MaxUint64}, Origin: math.MaxUint64, At: math.MaxInt64,
 		Cur: math.MinInt32, Prev: math.MinInt32, Version: math.MaxUint64, Expires: math.MaxUint32, Fill: 255, Paced: math.MaxInt64}
-	for range limiter.KnownMost {
-		s.Knows = append(s.Knows, limiter.Known{Origin: math.MaxUint64, Version: math.MaxUint64})
+	for range ledger.KnownMost {
+		s.Knows = append(s.Knows, ledger.Known{Origin: math.MaxUint64, Version: math.MaxUint64})
 	}
 	require.LessOrEqual(t, len(appendSlot(nil, &s)), slotMax)
 	ship, complete := Ship{Fingerprint: math.MaxUint64, Now: math.MaxInt64}, Complete{Part: 1020, Now: math.MaxInt64, Number: math.MaxUint64}
@@ -169,7 +170,7 @@ func TestFitsIntoAFrame(t *testing.T) {
 	const nameMax, schemeMax = 128, 128 // bytes of a node's name, and of a ring's scheme
 	var claim Claim
 	for range ClaimParts {
-		claim.Parts, claim.Names = append(claim.Parts, limiter.Partitions-1), append(claim.Names, strings.Repeat("x", nameMax))
+		claim.Parts, claim.Names = append(claim.Parts, ledger.Partitions-1), append(claim.Names, strings.Repeat("x", nameMax))
 	}
 	const overhead = 16
 	for _, m := range []Message{&ship, &complete, &undos, &claim} {
@@ -243,10 +244,10 @@ func requireBounded(t *testing.T, m Message) {
 	case *Claim:
 		require.LessOrEqual(t, len(c.Parts), ClaimParts)
 		for _, p := range c.Parts {
-			require.True(t, p >= 0 && p < limiter.Partitions)
+			require.True(t, p >= 0 && p < ledger.Partitions)
 		}
 	case *Complete:
-		require.True(t, c.Part >= 0 && c.Part < limiter.Partitions)
+		require.True(t, c.Part >= 0 && c.Part < ledger.Partitions)
 		require.LessOrEqual(t, len(c.Slots), ShipSlots)
 	case *Lease:
 		require.NoError(t, c.Limit.Validate())
@@ -267,7 +268,7 @@ func requireBounded(t *testing.T, m Message) {
 func FuzzSlotAgainstLibrary(f *testing.F) {
 	f.Add(uint64(1), uint64(2), uint64(3), int64(4), int32(5), int32(-6), uint64(7), uint32(8), uint8(9))
 	f.Fuzz(func(t *testing.T, hi, lo, origin uint64, at int64, cur, prev int32, version uint64, expires uint32, fill uint8) {
-		want := limiter.Slot{ID: limiter.ID{Hi: hi, Lo: lo}, Origin: limiter.Origin(origin), At: at, Cur: cur, Prev: prev,
+		want := ledger.Slot{ID: ledger.ID{Hi: hi, Lo: lo}, Origin: ledger.Origin(origin), At: at, Cur: cur, Prev: prev,
 			Version: version, Expires: expires, Fill: fill}
 		var buf bytes.Buffer
 		e := msgpack.NewEncoder(&buf)
@@ -276,7 +277,7 @@ func FuzzSlotAgainstLibrary(f *testing.F) {
 			e.EncodeUint(version), e.EncodeUint(uint64(expires)), e.EncodeUint(uint64(fill))} {
 			require.NoError(t, err)
 		}
-		byHand := &Ship{Fingerprint: 1, Now: 2, Slots: []limiter.Slot{want}}
+		byHand := &Ship{Fingerprint: 1, Now: 2, Slots: []ledger.Slot{want}}
 		require.Equal(t, byHand, asked(t, byHand, buf.Bytes()))
 		require.Equal(t, buf.Bytes(), byHand.AppendRequest(nil))
 	})
