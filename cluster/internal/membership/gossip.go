@@ -129,8 +129,10 @@ func (g *Gossip) NodeMeta(int) []byte {
 	return Meta{g.members.self.Origin, g.leaving.Load()}.Encode()
 }
 
-// NotifyMsg and GetBroadcasts are not used.
-func (*Gossip) NotifyMsg([]byte)                {}
+// NotifyMsg is not used.
+func (*Gossip) NotifyMsg([]byte) {}
+
+// GetBroadcasts is not used.
 func (*Gossip) GetBroadcasts(int, int) [][]byte { return nil }
 
 // LocalState is the roster, which goes with each exchange of members.
