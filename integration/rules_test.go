@@ -29,16 +29,18 @@ var allowed = map[string]struct {
 	imports []string
 	reason  string
 }{
-	"limiter": {[]string{"github.com/dchest/siphash"},
+	"internal/ledger": {[]string{"github.com/dchest/siphash"},
 		"the pure core: no network, no goroutine, and nothing that a service must trust to embed Local"},
+	"limiter": {[]string{module + "/internal/ledger"},
+		"what a single process needs: the core, and nothing of the cluster"},
 	"ring": {[]string{"github.com/buraksezer/consistent", "github.com/dchest/siphash"},
 		"placement depends on nothing but names"},
 	"transport": {[]string{"github.com/vmihailenco/msgpack/v5"},
 		"it carries calls and knows nothing of limits"},
-	"cluster": {[]string{module + "/cluster/internal/", module + "/limiter", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
+	"cluster": {[]string{module + "/cluster/internal/", module + "/internal/ledger", module + "/limiter", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
 		"the only place where the three meet"},
-	"cluster/internal/membership": {[]string{module + "/limiter", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
-		"who is there: of limits it knows a process's number alone, of the ring how many nodes it may have"},
+	"cluster/internal/membership": {[]string{module + "/internal/ledger", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
+		"who is there: of the ledger it knows a process's number alone, of the ring how many nodes it may have"},
 	"cluster/clustertest": {[]string{module + "/limiter", module + "/cluster", module + "/cluster/clustertest/simnet"},
 		"a laboratory for whole clusters, for users too: nothing but the cluster itself"},
 	"cluster/clustertest/simnet": {nil, "a simulated network knows nothing of what runs over it"},
