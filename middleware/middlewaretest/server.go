@@ -36,7 +36,7 @@ type Server func(t *testing.T, m *middleware.Middleware, endpoints []Endpoint) h
 func endpoints() (all []Endpoint) {
 	for _, p := range []string{
 		"POST /v1/authorize", "POST /v1/token", "POST /v1/token/refresh", "GET /v1/agents",
-		"GET /v1/agents/{id}", "GET /health", "GET /.well-known/jwks.json", "POST /v1/tokens/verify",
+		"GET /v1/agents/{id}", "GET /v1/agents/me", "GET /health", "GET /.well-known/jwks.json", "POST /v1/tokens/verify",
 	} {
 		method, path, _ := strings.Cut(p, " ")
 		all = append(all, Endpoint{method, path, func(string) int { return http.StatusOK }})

@@ -28,6 +28,7 @@ type service struct {
 type setup struct {
 	limiters []middleware.Limiter // that share their budgets
 	server   Server
+	outside  bool // the middleware stands around the router and cannot know what it chose
 }
 
 // newService puts a middleware with the policy and the same handlers behind each limiter.
