@@ -39,6 +39,8 @@ var allowed = map[string]struct {
 		"it carries calls and knows nothing of limits"},
 	"cluster": {[]string{module + "/cluster/internal/", module + "/internal/ledger", module + "/limiter", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
 		"the only place where the three meet"},
+	"cluster/internal/wire": {[]string{module + "/limiter", module + "/internal/ledger", module + "/transport"},
+		"it writes and reads messages, and does not know what they are for"},
 	"cluster/internal/membership": {[]string{module + "/internal/ledger", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
 		"who is there: of the ledger it knows a process's number alone, of the ring how many nodes it may have"},
 	"cluster/clustertest": {[]string{module + "/limiter", module + "/cluster", module + "/cluster/clustertest/simnet"},

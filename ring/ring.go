@@ -1,4 +1,5 @@
-// Package ring places partitions on the members of a cluster.
+// Package ring is a part of package cluster, not for direct use: it places partitions on
+// the members.
 //
 // [New] takes the members' names, builds a consistent-hash ring with bounded loads
 // (Mirrokni, Thorup and Zadimoghaddam, 2016, as github.com/buraksezer/consistent

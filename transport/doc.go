@@ -1,5 +1,6 @@
-// Package transport carries many calls at once over one authenticated connection
-// per peer. It knows nothing of limits: a message is bytes that its user encodes.
+// Package transport is a part of package cluster, not for direct use: it carries many calls
+// at once over one authenticated connection per peer. It knows nothing of limits: a message
+// is bytes that its user encodes.
 //
 // One call, in order: [Peer.Call] takes a slot and encodes the request straight into
 // the connection's output buffer, under its lock; whatever waits there leaves in one

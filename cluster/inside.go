@@ -1,0 +1,67 @@
+package cluster
+
+// Inside, for who changes this package. It is the only place that has goroutines, the clock
+// and the wire; what can be decided without them is in rooms of their own:
+//
+//	     Node: take, serve, ship, the loop, start and leave
+//	      ┌─────────────────┼──────────────────┐
+//	membership            wire          internal/ledger
+//	who is there       what is said     what is counted
+//
+// What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads the
+// node's view of the cluster, which is an atomic pointer; and if this node holds the key's
+// partition, decides under the partition's lock and is done. If not, it looks whether the
+// key was denied a moment ago, or is leased to this node. Otherwise it makes one call to the
+// node that does hold it, batched with whatever else waits on that connection. A request has
+// one number, however many nodes it reaches, and who has counted that number does not count
+// it again.
+//
+// Files:
+//
+//	who is there, and who is missing? internal/membership; news.go asks nodes, view.go is what follows
+//	what if two have one name?        contest.go
+//	who decides?                      take.go, then round.go; for a peer, answer.go
+//	how long does it wait for whom?   wait.go; peer.go for who does not answer
+//	who counts a request, and once?   once.go; late.go for answers that come too late
+//	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
+//	how do counts get elsewhere?      ship.go
+//	what is decided without a call?   near.go (denials), spend.go (leases)
+//	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
+//	how does a split heal?            rejoin.go, then handover.go and ship.go
+//	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
+//	what time is it?                  clock.go, look.go, sync.go
+//	what is on the wire?              package internal/wire; in gossip, internal/membership
+//	what may a peer ask?              serve.go
+//	one port for all of it            port.go, network.go, zone.go
+//	when does a node start and end?   node.go, leave.go
+//	what does it do by itself?        loop.go
+//	was the process stopped?          watch.go
+//	what does the operator hear?      report.go, and log.go for how
+//
+// # One holder
+//
+// The ring names an owner for every partition, and exactly one node holds it: the
+// owner, or until it has handed over, the last one. The holder decides. It hands over
+// by a "complete" that goes out, under the partition's lock, on the connection on
+// which it passes on late requests: so at no instant two nodes decide, and the new
+// holder knows every count of the old one. That makes joins, leaves and rolling
+// restarts exact. Only where a holder is gone does its owner begin without a complete,
+// on the copies that it was sent.
+//
+// # Leases
+//
+// The holder of a budget hands slices of it to nodes that take from it much. A slice
+// is counted as spent when it is handed out, and a slice is small against what is left,
+// so takes near the end of a budget are exact ones. Before the holder denies, and before
+// it hands the partition over, it calls back what is out and counts what comes. An ask
+// has a number and may be repeated, a recall likewise, so that a lost message loses no
+// budget. What a lessee cannot give to who handed it out it puts into its own slots.
+//
+// # Invariants
+//
+// Each has a test, most of them in package clustertest: admitted hits are counted
+// before their answer leaves; a node counts only in its own slots; what could not be
+// delivered stays due; a request that was passed on is not passed on again: where it
+// lands it is decided, or the answer says who does not hold it; calls never outlive
+// their deadline; durations and cluster time travel, wall clocks do not;
+// no goroutine outlives Close.
