@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -159,4 +160,34 @@ func TestBeginAllocations(t *testing.T) {
 		})
 		assert.LessOrEqual(t, allocs, c.most, name)
 	}
+}
+
+// An adapter whose framework takes any ResponseWriter need not find out the status by itself.
+func TestObserve(t *testing.T) {
+	p := failures(9)
+	p.KeepHeaders = true
+	m := engine(t, p)
+	for _, c := range []struct {
+		status, left string
+		panicked     bool
+	}{{"200", "8", false}, {"", "8", false}, {"401", "8", false}, {"", "7", true}, {"200", "6", true}, {"", "6", false}} {
+		e, w, ok := begin(m, httptest.NewRequest("GET", "/", nil))
+		require.True(t, ok)
+		assert.Equal(t, c.left, w.Header().Get("X-RateLimit-Remaining"), "%+v", c)
+		seen, done := e.Observe(w)
+		clear(seen.Header())
+		if c.status == "" && !c.panicked {
+			_, _ = seen.Write(nil)
+		} else if status, _ := strconv.Atoi(c.status); status > 0 {
+			seen.WriteHeader(status)
+		}
+		done(c.panicked)
+		if !c.panicked {
+			assert.Equal(t, "9", w.Result().Header.Get("X-RateLimit-Limit"), "%+v", c)
+		}
+	}
+	w := httptest.NewRecorder()
+	seen, done := middleware.Exchange{}.Observe(w)
+	assert.Same(t, w, seen)
+	done(true)
 }

@@ -14,6 +14,17 @@ func (e Exchange) serve(w http.ResponseWriter, next http.Handler) {
 	panicked = false
 }
 
+// Observe is for adapters whose framework takes any ResponseWriter: the handler should write to
+// seen, which notices the status and keeps the limit headers as Wrap does it; done is called
+// after the handler in the place of Done, also when it panicked.
+func (e Exchange) Observe(w http.ResponseWriter) (seen http.ResponseWriter, done func(panicked bool)) {
+	if e.x == nil {
+		return w, func(bool) {}
+	}
+	o := &observer{ResponseWriter: w, kept: e.x.kept}
+	return o.full(), func(panicked bool) { e.Done(o.outcome(panicked)) }
+}
+
 // settle gives back what the outcome does not count for.
 func (m *Middleware) settle(x *exchange, status int) {
 	for i := range x.calls {
