@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster/internal/port"
 )
 
 // Bind takes what net.Listen takes.
@@ -34,7 +36,7 @@ func TestBind(t *testing.T) {
 	} {
 		n, err := Start(t.Context(), Config{Bind: c.bind, Secret: c.secret, Advertise: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err, c.bind)
-		bound := n.port.addr()
+		bound := n.port.Addr()
 		require.NotZero(t, bound.Port())
 		if c.ip == "" {
 			require.True(t, bound.Addr().IsUnspecified(), "%s: %s", c.bind, bound)
@@ -51,19 +53,8 @@ func TestJoinTakesWhatDialTakes(t *testing.T) {
 	}
 }
 
-// Link-local addresses travel without their zone, and are dialled with this node's.
+// Link-local addresses are dialled with this node's zone.
 func TestZones(t *testing.T) {
-	for _, c := range []struct{ addr, zone, dialled, told string }{
-		{"[fe80::1]:7946", "eth0", "[fe80::1%eth0]:7946", "[fe80::1]:7946"},
-		{"[fe80::1%eth1]:7946", "eth0", "[fe80::1%eth1]:7946", "[fe80::1]:7946"},
-		{"[fe80::1]:7946", "", "[fe80::1]:7946", "[fe80::1]:7946"},
-		{"[2001:db8::1]:7946", "eth0", "[2001:db8::1]:7946", "[2001:db8::1]:7946"},
-		{"10.0.0.1:7946", "eth0", "10.0.0.1:7946", "10.0.0.1:7946"},
-		{"nonsense", "eth0", "nonsense", "nonsense"},
-	} {
-		require.Equal(t, c.dialled, inZone(c.addr, c.zone), c.addr)
-		require.Equal(t, c.told, withoutZone(c.addr), c.addr)
-	}
 	require.Equal(t, "eth2", Config{Bind: ":7946", Join: []string{"10.0.0.1:1", "[fe80::2%eth2]:1"}}.zone())
 	require.Equal(t, "lo", Config{Bind: "[fe80::2%lo]:1", Join: []string{"[fe80::2%eth2]:1"}}.zone())
 
@@ -71,7 +62,7 @@ func TestZones(t *testing.T) {
 	n, err := Start(t.Context(), Config{Join: []string{"[fe80::9%weir0]:7946"}, Network: nw, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer n.Close()
-	n.gossip.Join(withoutZone("[fe80::9%weir0]:7946"))
+	n.gossip.Join(port.WithoutZone("[fe80::9%weir0]:7946"))
 	_, err = n.port.WriteTo([]byte{1}, "[fe80::9]:7946")
 	assert.Error(t, err, "there is no such interface")
 	for i, addr := range nw.seen() {
@@ -83,7 +74,7 @@ func TestZones(t *testing.T) {
 
 // zoneNet notes what is dialled, and reaches nobody.
 type zoneNet struct {
-	systemNetwork
+	port.System
 	mu    sync.Mutex
 	addrs []string
 }

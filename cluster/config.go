@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -124,7 +125,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	if c.Network == nil {
-		c.Network = systemNetwork{}
+		c.Network = port.System{}
 	}
 	return c
 }
@@ -212,4 +213,14 @@ func (c Config) resolveBind(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("cluster: %w: Bind %q is not a loopback address: a node without a Secret would trust everybody who reaches it", ErrConfig, c.Bind)
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// zone is the first that the configuration names, for link-local addresses.
+func (c Config) zone() string {
+	for _, s := range append([]string{c.Bind, c.Advertise}, c.Join...) {
+		if a, err := netip.ParseAddrPort(s); err == nil && a.Addr().Zone() != "" {
+			return a.Addr().Zone()
+		}
+	}
+	return ""
 }

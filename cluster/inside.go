@@ -4,9 +4,9 @@ package cluster
 // and the wire; what can be decided without them is in rooms of their own:
 //
 //	     Node: take, serve, ship, the loop, start and leave
-//	      ┌─────────────────┼──────────────────┐
-//	membership            wire          internal/ledger
-//	who is there       what is said     what is counted
+//	      ┌─────────────────┼──────────────────┬────────────────┐
+//	membership            wire          internal/ledger        port
+//	who is there       what is said     what is counted    where it comes in
 //
 // What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads the
 // node's view of the cluster, which is an atomic pointer; and if this node holds the key's
@@ -32,7 +32,7 @@ package cluster
 //	what time is it?                  clock.go, look.go, sync.go
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go
-//	one port for all of it            port.go, network.go, zone.go
+//	one port for all of it            internal/port; network.go for its address
 //	when does a node start and end?   node.go, leave.go
 //	what does it do by itself?        loop.go
 //	was the process stopped?          watch.go

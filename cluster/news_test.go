@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
@@ -81,7 +82,7 @@ const lateAlive, lateDead = 4, 5
 func (l late) send(t *testing.T, pc net.PacketConn, kind byte, to string) {
 	body, err := msgpack.Marshal(l)
 	require.NoError(t, err)
-	b := append([]byte{gossipMark, 4}, "weir"...)
+	b := append([]byte{port.GossipMark, 4}, "weir"...)
 	_, err = pc.WriteTo(append(append(b, kind), body...), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
 	require.NoError(t, err)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -39,7 +40,7 @@ type Node struct {
 	holds  ledger.Holds
 	calls  sync.Pool // of *takeCall
 
-	port     *port
+	port     *port.Port
 	server   *transport.Server
 	gossip   *membership.Gossip
 	members  *membership.Members
@@ -161,11 +162,10 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if n.port, err = openPort(ctx, n.cfg.Network, bind, n.server.ServeConn); err != nil {
-		return err
+	if n.port, err = port.Open(ctx, n.cfg.Network, bind, n.cfg.zone(), n.server.ServeConn); err != nil {
+		return fmt.Errorf("cluster: %w", err)
 	}
-	n.port.zone = n.cfg.zone()
-	if n.addr, err = advertised(n.cfg, n.port.addr()); err != nil {
+	if n.addr, err = advertised(n.cfg, n.port.Addr()); err != nil {
 		return err
 	}
 	n.members.At(n.addr.String())
@@ -177,7 +177,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.gossip, err = membership.Listen(n.members, n.gossipConfig()); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	n.port.listen()
+	n.port.Listen()
 	n.joinSeeds(ctx)
 	if err := n.nameTaken(ctx); err != nil {
 		return err
@@ -193,14 +193,14 @@ func (n *Node) open(ctx context.Context) (err error) {
 }
 
 func (n *Node) gossipConfig() membership.GossipConfig {
-	return membership.GossipConfig{Label: n.cfg.Label, Secret: n.cfg.Secret, Port: n.port, Bound: n.port.addr(), Advertise: n.addr,
+	return membership.GossipConfig{Label: n.cfg.Label, Secret: n.cfg.Secret, Port: n.port, Bound: n.port.Addr(), Advertise: n.addr,
 		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.told.once}
 }
 
 func (n *Node) transportConfig() transport.Config {
 	// As many nodes as there can be, each with its old connection beside the new one.
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
-		return n.cfg.Network.Dial(ctx, inZone(addr, n.cfg.zone()))
+		return n.cfg.Network.Dial(ctx, port.InZone(addr, n.cfg.zone()))
 	}
 	c := transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, MaxConns: 2 * ring.Partitions}
 	if len(n.cfg.Secret) > 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/transport"
 )
@@ -114,10 +115,10 @@ func (n *Node) joinSeeds(ctx context.Context) {
 func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 	var wg sync.WaitGroup
 	live, missing := n.members.Addresses(n.clock.age())
-	live = append(live, n.addr.String(), n.port.addr().String())
+	live = append(live, n.addr.String(), n.port.Addr().String())
 	alone := len(n.view.Load().all) == 0
 	try := func(addr string, p membership.Pauses) {
-		if slices.Contains(live, withoutZone(addr)) || !n.attempts.Begin(addr, n.clock.age()) {
+		if slices.Contains(live, port.WithoutZone(addr)) || !n.attempts.Begin(addr, n.clock.age()) {
 			return
 		}
 		wg.Add(1)
@@ -170,7 +171,7 @@ func (n *Node) join(addr string) error {
 	if err != nil || h.Origin == n.origin {
 		return err
 	}
-	return n.gossip.Join(withoutZone(addr))
+	return n.gossip.Join(port.WithoutZone(addr))
 }
 
 // lookIn is how long until the next look at who is missing.
@@ -233,7 +234,7 @@ func (n *Node) seeds(ctx context.Context) (addrs []string) {
 func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
-	host, port, _ := net.SplitHostPort(seed) // validated
+	host, number, _ := net.SplitHostPort(seed) // validated
 	ips, err := lookup(ctx, host)
 	if _, isIP := netip.ParseAddr(host); isIP != nil {
 		n.reportLookup(seed, err)
@@ -241,12 +242,12 @@ func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err er
 	if err != nil {
 		return nil, fmt.Errorf("resolving %s: %w", seed, err)
 	}
-	if number, err := net.LookupPort("tcp", port); err == nil {
-		port = strconv.Itoa(number)
+	if known, err := net.LookupPort("tcp", number); err == nil {
+		number = strconv.Itoa(known)
 	}
 	for _, ip := range ips {
-		a := net.JoinHostPort(ip.Unmap().String(), port)
-		if bare := withoutZone(a); bare != n.addr.String() && bare != withoutZone(n.port.addr().String()) {
+		a := net.JoinHostPort(ip.Unmap().String(), number)
+		if bare := port.WithoutZone(a); bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String()) {
 			addrs = append(addrs, a)
 		}
 	}

@@ -1,4 +1,4 @@
-package cluster
+package port
 
 import "net/netip"
 
@@ -6,8 +6,8 @@ import "net/netip"
 // this machine, and zones do not travel. So gossip knows such addresses without, and who
 // dials adds the zone that this node's own configuration names.
 
-// withoutZone is "ip:port" as gossip knows it.
-func withoutZone(addr string) string {
+// WithoutZone is "ip:port" as gossip knows it.
+func WithoutZone(addr string) string {
 	a, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return addr
@@ -15,21 +15,11 @@ func withoutZone(addr string) string {
 	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()).String()
 }
 
-// inZone is "ip:port" as this machine can dial it.
-func inZone(addr, zone string) string {
+// InZone is "ip:port" as this machine can dial it.
+func InZone(addr, zone string) string {
 	a, err := netip.ParseAddrPort(addr)
 	if zone == "" || err != nil || !a.Addr().Is6() || !a.Addr().IsLinkLocalUnicast() || a.Addr().Zone() != "" {
 		return addr
 	}
 	return netip.AddrPortFrom(a.Addr().WithZone(zone), a.Port()).String()
-}
-
-// zone is the first that the configuration names.
-func (c Config) zone() string {
-	for _, s := range append([]string{c.Bind, c.Advertise}, c.Join...) {
-		if a, err := netip.ParseAddrPort(s); err == nil && a.Addr().Zone() != "" {
-			return a.Addr().Zone()
-		}
-	}
-	return ""
 }

@@ -1,4 +1,4 @@
-package cluster
+package port
 
 import (
 	"net"
@@ -17,22 +17,22 @@ func TestPortHoldsGossipBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nw := simnet.New(simnet.Options{})
 		a, b := nw.Host("a", "127.1.0.1"), nw.Host("b", "127.1.0.2")
-		p, err := openPort(t.Context(), a, "127.1.0.1:7946", func(c net.Conn) { c.Close() })
+		p, err := Open(t.Context(), a, "127.1.0.1:7946", "", func(c net.Conn) { c.Close() })
 		require.NoError(t, err)
 		defer p.Shutdown()
 		_, pc, err := b.Listen(t.Context(), "127.1.0.2:7946")
 		require.NoError(t, err)
 		defer pc.Close()
 		say := func(text string) {
-			_, err := pc.WriteTo(append([]byte{gossipMark}, text...), net.UDPAddrFromAddrPort(p.addr()))
+			_, err := pc.WriteTo(append([]byte{GossipMark}, text...), net.UDPAddrFromAddrPort(p.Addr()))
 			require.NoError(t, err)
 			time.Sleep(10 * time.Millisecond)
 			synctest.Wait()
 		}
-		c, err := b.Dial(t.Context(), p.addr().String())
+		c, err := b.Dial(t.Context(), p.Addr().String())
 		require.NoError(t, err)
 		defer c.Close()
-		_, err = c.Write([]byte{gossipMark})
+		_, err = c.Write([]byte{GossipMark})
 		require.NoError(t, err)
 		say("early")
 		select {
@@ -43,9 +43,24 @@ func TestPortHoldsGossipBack(t *testing.T) {
 		default:
 		}
 
-		p.listen()
+		p.Listen()
 		(<-p.StreamCh()).Close()
 		say("late")
 		require.Equal(t, "late", string((<-p.PacketCh()).Buf[1:]), "what came early is lost")
 	})
+}
+
+// Link-local addresses travel without their zone, and are dialled with this node's.
+func TestZones(t *testing.T) {
+	for _, c := range []struct{ addr, zone, dialled, told string }{
+		{"[fe80::1]:7946", "eth0", "[fe80::1%eth0]:7946", "[fe80::1]:7946"},
+		{"[fe80::1%eth1]:7946", "eth0", "[fe80::1%eth1]:7946", "[fe80::1]:7946"},
+		{"[fe80::1]:7946", "", "[fe80::1]:7946", "[fe80::1]:7946"},
+		{"[2001:db8::1]:7946", "eth0", "[2001:db8::1]:7946", "[2001:db8::1]:7946"},
+		{"10.0.0.1:7946", "eth0", "10.0.0.1:7946", "10.0.0.1:7946"},
+		{"nonsense", "eth0", "nonsense", "nonsense"},
+	} {
+		require.Equal(t, c.dialled, InZone(c.addr, c.zone), c.addr)
+		require.Equal(t, c.told, WithoutZone(c.addr), c.addr)
+	}
 }

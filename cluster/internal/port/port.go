@@ -1,4 +1,7 @@
-package cluster
+// Package port is the one address of a node, for calls and for gossip. Streams that come in
+// begin with the mark of one or of the other; anything else is closed, before any of its
+// bytes reaches a decoder. Packets are gossip.
+package port
 
 import (
 	"context"
@@ -13,12 +16,18 @@ import (
 	"github.com/weir-go/weir/transport"
 )
 
-// port is the one address of a node. Streams that come in begin with the mark of
-// gossip or with that of calls, and go to memberlist or to the transport; anything
-// else is closed. Packets are gossip. To memberlist, a port is its transport.
-type port struct {
+// Network is where streams come from and go to.
+type Network interface {
+	// Listen opens one port for streams and packets.
+	Listen(ctx context.Context, addr string) (net.Listener, net.PacketConn, error)
+	// Dial opens a stream.
+	Dial(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// Port hands streams to memberlist or to the transport. To memberlist it is its transport.
+type Port struct {
 	network Network
-	zone    string // of link-local addresses; set before anything is sent
+	zone    string // of link-local addresses
 	ln      net.Listener
 	pc      net.PacketConn
 	calls   func(net.Conn) // takes a stream over; must not block for long
@@ -26,7 +35,7 @@ type port struct {
 	packets chan *memberlist.Packet
 	streams chan net.Conn
 	judging chan struct{} // one token per stream that has not said what it is
-	gossips chan struct{} // closed when gossip may come in: see listen
+	gossips chan struct{} // closed when gossip may come in: see Listen
 
 	ctx    context.Context // ends with the port
 	cancel context.CancelFunc
@@ -35,22 +44,24 @@ type port struct {
 	young  map[net.Conn]struct{} // streams in judging, to be closed with the port
 }
 
-var _ memberlist.NodeAwareTransport = (*port)(nil)
+var _ memberlist.NodeAwareTransport = (*Port)(nil)
 
 const (
-	gossipMark     = 244 // memberlist's label header, which all our gossip carries
+	GossipMark     = 244 // first byte of what is gossip: memberlist's label header, which all of ours carries
 	judgingMax     = 128 // streams that may be silent at a time
 	judgingTimeout = 2 * time.Second
 	packetQueue    = 256
 	packetMax      = 64 << 10
 )
 
-func openPort(ctx context.Context, nw Network, addr string, calls func(net.Conn)) (*port, error) {
+// Open opens a port. Streams of calls go to calls, which must not block for long. zone is
+// for link-local addresses.
+func Open(ctx context.Context, nw Network, addr, zone string, calls func(net.Conn)) (*Port, error) {
 	ln, pc, err := nw.Listen(ctx, addr)
 	if err != nil {
-		return nil, fmt.Errorf("cluster: Bind %q: %w", addr, err)
+		return nil, fmt.Errorf("Bind %q: %w", addr, err)
 	}
-	p := &port{network: nw, ln: ln, pc: pc, calls: calls,
+	p := &Port{network: nw, zone: zone, ln: ln, pc: pc, calls: calls,
 		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn),
 		judging: make(chan struct{}, judgingMax), gossips: make(chan struct{}), young: map[net.Conn]struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -59,16 +70,16 @@ func openPort(ctx context.Context, nw Network, addr string, calls func(net.Conn)
 	return p, nil
 }
 
-// listen lets gossip in. Before memberlist has said to itself that it lives, it must hear
+// Listen lets gossip in. Before memberlist has said to itself that it lives, it must hear
 // nothing: news of the process that had its name a moment ago would become its own state,
 // metadata included, and it would tell the others so for as long as it lives. Packets get
 // lost until then, and streams wait.
-func (p *port) listen() { close(p.gossips) }
+func (p *Port) Listen() { close(p.gossips) }
 
-// addr is the address that was bound.
-func (p *port) addr() netip.AddrPort { return p.ln.Addr().(*net.TCPAddr).AddrPort() }
+// Addr is the address that was bound.
+func (p *Port) Addr() netip.AddrPort { return p.ln.Addr().(*net.TCPAddr).AddrPort() }
 
-func (p *port) accept() {
+func (p *Port) accept() {
 	for {
 		c, err := p.ln.Accept()
 		if err != nil {
@@ -92,7 +103,7 @@ func (p *port) accept() {
 }
 
 // judge reads the first byte of a stream and hands it to whom it is for.
-func (p *port) judge(c net.Conn) {
+func (p *Port) judge(c net.Conn) {
 	defer func() { <-p.judging }()
 	if !p.setYoung(c, true) {
 		c.Close()
@@ -110,7 +121,7 @@ func (p *port) judge(c net.Conn) {
 	switch u := transport.Unread(c, head); head[0] {
 	case transport.Preface[0]:
 		p.calls(u)
-	case gossipMark:
+	case GossipMark:
 		select {
 		case <-p.gossips:
 		case <-p.ctx.Done():
@@ -127,7 +138,7 @@ func (p *port) judge(c net.Conn) {
 	}
 }
 
-func (p *port) setYoung(c net.Conn, young bool) bool {
+func (p *Port) setYoung(c net.Conn, young bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !young {
@@ -138,7 +149,7 @@ func (p *port) setYoung(c net.Conn, young bool) bool {
 	return p.ctx.Err() == nil
 }
 
-func (p *port) receive() {
+func (p *Port) receive() {
 	buf := make([]byte, packetMax)
 	for {
 		n, from, err := p.pc.ReadFrom(buf)
@@ -153,7 +164,7 @@ func (p *port) receive() {
 		default:
 			continue
 		}
-		if n == 0 || buf[0] != gossipMark {
+		if n == 0 || buf[0] != GossipMark {
 			continue
 		}
 		pkt := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: from, Timestamp: time.Now()}
@@ -166,23 +177,23 @@ func (p *port) receive() {
 }
 
 // PacketCh, StreamCh and the rest are memberlist's Transport.
-func (p *port) PacketCh() <-chan *memberlist.Packet { return p.packets }
+func (p *Port) PacketCh() <-chan *memberlist.Packet { return p.packets }
 
 // StreamCh gives the gossip streams that came in.
-func (p *port) StreamCh() <-chan net.Conn { return p.streams }
+func (p *Port) StreamCh() <-chan net.Conn { return p.streams }
 
-// FinalAdvertiseAddr returns what openPort's caller has decided already.
-func (p *port) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+// FinalAdvertiseAddr returns what Open's caller has decided already.
+func (p *Port) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {
-		return nil, 0, fmt.Errorf("cluster: advertise address %q: %w", ip, err)
+		return nil, 0, fmt.Errorf("advertise address %q: %w", ip, err)
 	}
 	return a.AsSlice(), port, nil
 }
 
 // WriteTo sends a gossip packet.
-func (p *port) WriteTo(b []byte, addr string) (time.Time, error) {
-	to, err := netip.ParseAddrPort(inZone(addr, p.zone))
+func (p *Port) WriteTo(b []byte, addr string) (time.Time, error) {
+	to, err := netip.ParseAddrPort(InZone(addr, p.zone))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -191,24 +202,24 @@ func (p *port) WriteTo(b []byte, addr string) (time.Time, error) {
 }
 
 // WriteToAddress sends a gossip packet.
-func (p *port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+func (p *Port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	return p.WriteTo(b, a.Addr)
 }
 
 // DialTimeout opens a gossip stream.
-func (p *port) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+func (p *Port) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return p.network.Dial(ctx, inZone(addr, p.zone))
+	return p.network.Dial(ctx, InZone(addr, p.zone))
 }
 
 // DialAddressTimeout opens a gossip stream.
-func (p *port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+func (p *Port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	return p.DialTimeout(a.Addr, timeout)
 }
 
 // Shutdown closes the port. Streams that have been handed on stay with their owner.
-func (p *port) Shutdown() error {
+func (p *Port) Shutdown() error {
 	p.mu.Lock()
 	p.cancel()
 	for c := range p.young {
