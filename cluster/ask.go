@@ -71,11 +71,11 @@ func (n *Node) returnLeases(pick func(from ledger.Origin, a limiter.Algorithm) b
 			buckets = append(buckets, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: min(left, l.Capacity())}})
 			return
 		}
-		counted := n.clock.own(end)
+		counted := n.clock.Own(end)
 		if l.Algorithm == limiter.SlidingWindow {
 			counted += int64(slidingLead)
 		}
-		n.ledger.Return(id, budget(&l), left, n.clock.own(age), counted)
+		n.ledger.Return(id, budget(&l), left, n.clock.Own(age), counted)
 	})
 	return buckets
 }

@@ -41,5 +41,5 @@ func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
 // window names the window of a limit in which something counts at an age of this process.
 func (n *Node) window(id ledger.ID, l *limiter.Limit, age time.Duration, noted bool) limiter.Window {
 	b := budget(l)
-	return ledger.NameWindow(id, &b, n.clock.at(age), noted)
+	return ledger.NameWindow(id, &b, n.clock.At(age), noted)
 }

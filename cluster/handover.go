@@ -159,7 +159,7 @@ func (n *Node) handOver() {
 			continue
 		}
 		to, _ := v.holderPeer(part, 0)
-		if to == nil || to.down.Load() || !to.agreed.Load() || n.bounces(v, part, to.name) {
+		if to == nil || to.down.Load() || !to.time.Agreed() || n.bounces(v, part, to.name) {
 			continue
 		}
 		n.cede(part, to)
@@ -197,7 +197,7 @@ func (n *Node) cede(part int, to *peer) {
 
 func (n *Node) sendComplete(part int, c *ceded) error {
 	call := &wire.Complete{Part: part, Number: c.number}
-	ahead := n.clock.ahead.Load()
+	ahead := n.clock.Ahead()
 	call.Now = n.clock.ownNow() + ahead
 	for _, s := range c.slots {
 		call.Slots = append(call.Slots, s.Move(ahead))

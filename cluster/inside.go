@@ -3,10 +3,12 @@ package cluster
 // Inside, for who changes this package. It is the only place that has goroutines, the clock
 // and the wire; what can be decided without them is in rooms of their own:
 //
-//	     Node: take, serve, ship, the loop, start and leave
-//	      ┌─────────────────┼──────────────────┬────────────────┐
-//	membership            wire          internal/ledger        port
-//	who is there       what is said     what is counted    where it comes in
+//	Node                take, serve, ship, the loop, start and leave
+//	 ├ membership       who is there
+//	 ├ ctime            what time it is
+//	 ├ wire             what is said
+//	 ├ port             where it comes in
+//	 └ internal/ledger  what is counted
 //
 // What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads the
 // node's view of the cluster, which is an atomic pointer; and if this node holds the key's
@@ -29,7 +31,7 @@ package cluster
 //	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
-//	what time is it?                  clock.go, look.go, sync.go
+//	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go
 //	one port for all of it            internal/port; network.go for its address

@@ -66,7 +66,7 @@ func (n *Node) grant(c *wire.Lease, from wire.Hello) {
 		!v.sets.Whole() || !v.caught || v.healing(age) {
 		return // in doubt, every take is decided by itself
 	}
-	s, now := &n.leases, n.clock.own(age)
+	s, now := &n.leases, n.clock.Own(age)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.out[c.ID]
@@ -271,7 +271,7 @@ func (n *Node) sweepLeases(v *view) (out map[int]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	age := n.clock.age()
-	now := n.clock.own(age)
+	now := n.clock.Own(age)
 	out = map[int]bool{}
 	for _, x := range s.out {
 		part := x.id.Partition()

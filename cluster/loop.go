@@ -39,7 +39,7 @@ func (n *Node) loop() {
 		}
 		age := n.clock.refresh()
 		n.wakeUp(age)
-		n.clock.slew(age - slewed)
+		n.clock.Slew(age - slewed)
 		slewed = age
 
 		changed := false
@@ -92,7 +92,7 @@ func (n *Node) pace(every, revise time.Duration) time.Duration {
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}
 	if n.ledger.HasDue().Len() > 0 || n.behind.Load() != 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
-		!v.caught || n.clock.error() != 0 {
+		!v.caught || n.clock.Error() != 0 {
 		n.resting.Store(loopBusy)
 		return every
 	}

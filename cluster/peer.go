@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
@@ -20,17 +21,13 @@ type peer struct {
 	origin     ledger.Origin
 	calls      *transport.Peer
 
-	pace  pace  // how long it takes to answer
-	undos undos // what it is to take back
+	pace  pace       // how long it takes to answer
+	time  ctime.Peer // what its clock says
+	undos undos      // what it is to take back
 
 	down     atomic.Bool   // it failed to answer; it is probed until it has
 	probed   atomic.Bool   // by a goroutine
 	retired  atomic.Bool   // it is in no view any more
-	bornAt   atomic.Int64  // when its process began, in this node's age; 0 is not known
-	timing   atomic.Bool   // its clock is being asked for
-	looks    looks         // what it said last; who set timing owns it
-	rtt      atomic.Int64  // round trip of the best of these, in nanoseconds: so well its clock is known
-	agreed   atomic.Bool   // its cluster time is this node's
 	shipping atomic.Int32  // frames of copies not yet acknowledged
 	shipMore atomic.Bool   // there was more: go on when there are fewer
 	shipAt   int           // and where; the loop's
@@ -60,7 +57,7 @@ func (n *Node) peerFor(old *view, m *membership.Member) *peer {
 	p := &peer{name: m.Name, addr: m.Addr, origin: m.Origin}
 	p.calls = n.dialFor(p, m.Name, m.Addr)
 	p.calls.Connect() // the first take need not wait for it
-	p.agreed.Store(n.trusts())
+	p.time.Trust(n.trusts())
 	return p
 }
 

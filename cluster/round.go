@@ -335,7 +335,7 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 	n, c, age := r.n, r.c, r.n.clock.age()
 	if r.kind == wire.KindGive {
-		n.ledger.Refund(c.ID, budget(&c.Limit), c.Cost, n.clock.own(age), c.Of)
+		n.ledger.Refund(c.ID, budget(&c.Limit), c.Cost, n.clock.Own(age), c.Of)
 		return limiter.Decision{}
 	}
 	if c.cameLate() {
@@ -371,7 +371,7 @@ func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limite
 }
 
 func (n *Node) forced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
-	d := limiter.Decision(n.ledger.Take(c.ID, budget(&c.Limit), c.Cost, n.clock.own(age), s))
+	d := limiter.Decision(n.ledger.Take(c.ID, budget(&c.Limit), c.Cost, n.clock.Own(age), s))
 	if c.Trial && d.Allowed {
 		d.Window = n.window(c.ID, &c.Limit, age, false)
 	}

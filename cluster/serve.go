@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
@@ -144,7 +145,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
-		ahead := n.clock.ahead.Load()
+		ahead := n.clock.Ahead()
 		if err := n.sameTime(from, c.Now, n.clock.ownNow()+ahead); err != nil {
 			return buf, true, err
 		}
@@ -206,8 +207,8 @@ const allRanks = 1<<ring.Ranks - 1
 // should know; otherwise what is news goes on from here, and the two compare what
 // they know of the members.
 func (n *Node) receiveShip(body []byte, from *session) error {
-	now, ahead, mask := n.clock.ownNow(), n.clock.ahead.Load(), uint8(0) // one time for all of the frame
-	defer runtime.Gosched()                                              // takes on other connections are not to wait until this one has no more
+	now, ahead, mask := n.clock.ownNow(), n.clock.Ahead(), uint8(0) // one time for all of the frame
+	defer runtime.Gosched()                                         // takes on other connections are not to wait until this one has no more
 	var c wire.Ship
 	c.Begin = func() error {
 		if c.Fingerprint != n.view.Load().table.Fingerprint() {
@@ -225,7 +226,7 @@ func (n *Node) receiveShip(body []byte, from *session) error {
 // has learnt of it; a "caught up" that was sent before is refused as well.
 func (n *Node) refuseSlots(kind uint8, from *session) error {
 	p := n.view.Load().byName[from.Name]
-	agreed := p != nil && p.origin == from.Origin && p.agreed.Load()
+	agreed := p != nil && p.origin == from.Origin && p.time.Agreed()
 	switch {
 	case kind == wire.KindCaughtUp && from.missed:
 		from.missed = false
@@ -244,13 +245,13 @@ func (n *Node) sameTime(from *session, theirs, ours int64) error {
 	off, p := time.Duration(ours-theirs), n.view.Load().byName[from.Name]
 	unsure := time.Duration(0)
 	if p != nil {
-		unsure = time.Duration(p.rtt.Load())
+		unsure = p.time.Unsure()
 	}
-	if off > -stepOver-unsure && off < stepOver+unsure+shipTimeout {
+	if ctime.Near(off, unsure, shipTimeout) {
 		return nil
 	}
 	if p != nil {
-		p.agreed.Store(false)
+		p.time.Doubt()
 	}
 	from.missed = true
 	return errClocks

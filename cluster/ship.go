@@ -135,7 +135,7 @@ type frame struct {
 
 // newFrame is an empty frame. All of it is meant in one time, also while that steps.
 func (n *Node) newFrame(v *view) *frame {
-	ahead := n.clock.ahead.Load()
+	ahead := n.clock.Ahead()
 	return &frame{wire.Ship{Fingerprint: v.table.Fingerprint(), Now: n.clock.ownNow() + ahead}, ahead}
 }
 

@@ -32,7 +32,7 @@ func (n *Node) Stats() Stats {
 	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
-		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.at(n.clock.read()) - n.clock.wallNow().UnixNano())}
+		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {
 		if p.down.Load() {

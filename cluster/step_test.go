@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -53,7 +54,7 @@ func TestTakesWhileTheClockSteps(t *testing.T) {
 		}
 		for i := range 60 { // in virtual time all of it is one instant
 			age := a.clock.age()
-			a.clock.aim(a.clock.at(age) + int64(i%7-3)*int64(31*time.Hour) - int64(age))
+			a.clock.Follow(ctime.Reading{Want: a.clock.At(age) + int64(i%7-3)*int64(31*time.Hour) - int64(age)})
 			a.steps <- struct{}{}
 		}
 		for len(a.steps) > 0 {

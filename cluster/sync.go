@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/wire"
 )
 
@@ -19,20 +20,13 @@ const (
 	newcomer    = 5 * time.Second       // for a node that starts to meet the others
 )
 
-// readClock makes a reading of an answer to a call that began at an age of ours.
-func (n *Node) readClock(c *wire.Time, began time.Duration) look {
-	rtt := n.clock.age() - began
-	at := began + rtt/2
-	return look{want: c.Now - int64(at), born: at - c.Age, at: at, rtt: rtt}
-}
-
 // followSeeds takes over the cluster time of the longest-lived seed that answers,
 // before this node is a member and before it decides anything.
 func (n *Node) followSeeds(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
 	var mu sync.Mutex
-	var best *look
+	var best *ctime.Reading
 	var wg sync.WaitGroup
 	start := n.clock.age()
 	others := sync.OnceFunc(func() { time.AfterFunc(seedsAfter+n.clock.age()-start, cancel) }) // the dead answer never
@@ -49,19 +43,19 @@ func (n *Node) followSeeds(ctx context.Context) {
 			if p.Call(ctx, deadline, wire.KindTime, &c) != nil { // measures
 				return
 			}
-			l := n.readClock(&c, began)
+			r := ctime.Read(began, n.clock.age(), c.Age, c.Now)
 			others()
 			mu.Lock()
 			defer mu.Unlock()
-			if best == nil || l.born < best.born {
-				best = &l
+			if best == nil || r.Born < best.Born {
+				best = &r
 			}
 		})
 	}
 	wg.Wait()
 	if best != nil {
-		n.clock.aim(best.want)
-		n.ledger.Step(n.clock.step())
+		n.clock.Follow(*best)
+		n.clock.Step(n.ledger)
 		n.follows = true
 	}
 }
@@ -79,38 +73,29 @@ func (n *Node) syncClocks(v *view, period bool) {
 		n.syncTurn++
 	}
 	for i, p := range v.all {
-		due := all || !p.agreed.Load() || period && (p == ref || n.syncTurn%len(v.all) == i)
-		if !due || p.down.Load() || p.timing.Swap(true) {
+		due := all || !p.time.Agreed() || period && (p == ref || n.syncTurn%len(v.all) == i)
+		if !due || p.down.Load() || !p.time.Ask() {
 			continue
 		}
 		c, began := &wire.Time{}, n.clock.age()
 		err := p.calls.Start(time.Now().Add(seedTimeout), wire.KindTime, c, func(err error) {
-			p.timing.Store(false)
 			if err != nil {
+				p.time.Unheard()
 				n.failed(p, err)
 				return
 			}
-			best := n.heardTime(p, n.readClock(c, began))
-			if p == ref {
-				n.follow(best)
+			best, jumped := p.time.Heard(ctime.Read(began, n.clock.age(), c.Age, c.Now), &n.clock.Clock)
+			if jumped {
+				n.remeasure.Store(true)
+			}
+			if p == ref && n.clock.Follow(best) {
+				n.kick(n.steps) // the loop is the one that moves it
 			}
 		})
 		if err != nil {
-			p.timing.Store(false) // not connected yet
+			p.time.Unheard() // not connected yet
 		}
 	}
-}
-
-// heardTime notes what a peer's clock says, and returns the best that is known of it.
-func (n *Node) heardTime(p *peer, l look) look {
-	best := p.looks.add(l)
-	p.rtt.Store(int64(best.rtt))
-	p.agreed.Store(n.clock.off(best.want).Abs() < stepOver+best.rtt/2)
-	was := p.bornAt.Swap(int64(best.born) | 1) // never 0
-	if off := best.born - time.Duration(was); was != 0 && off.Abs() > tieWithin+best.rtt/2 {
-		n.remeasure.Store(true)
-	}
-	return best
 }
 
 // disagree says whether a peer that answers has another time than this node, or its
@@ -118,50 +103,39 @@ func (n *Node) heardTime(p *peer, l look) look {
 // about windows would be wrong here.
 func (n *Node) disagree(v *view) bool {
 	for _, p := range v.all {
-		if !p.agreed.Load() && !p.down.Load() {
+		if !p.time.Agreed() && !p.down.Load() {
 			return true
 		}
 	}
 	return false
 }
 
-// reference is the peer whose clock this node follows: the longest-lived, if it has
-// lived longer than this node. Lives that are nearly equal go by name.
-func (n *Node) reference(v *view) (ref *peer) {
-	born, name := int64(0), n.cfg.Name
+// reference is the peer whose clock this node follows, nil if it follows nobody.
+func (n *Node) reference(v *view) *peer {
+	var lives []ctime.Life
+	var of []*peer
 	for _, p := range v.all {
-		at := p.bornAt.Load()
-		if at == 0 || p.down.Load() {
-			continue
-		}
-		older := at < born-int64(tieWithin)
-		tie := !older && at < born+int64(tieWithin)
-		if older || tie && p.name < name {
-			ref, born, name = p, at, p.name
+		if born, ok := p.time.Born(); ok && !p.down.Load() {
+			lives, of = append(lives, ctime.Life{Name: p.name, Born: born}), append(of, p)
 		}
 	}
-	return ref
-}
-
-// follow corrects this node's clock: at once if it is certainly far off, else bit by bit.
-func (n *Node) follow(l look) {
-	if n.clock.aim(l.want).Abs() < stepOver+l.rtt/2 {
-		return
+	if i := ctime.Reference(n.cfg.Name, lives); i >= 0 {
+		return of[i]
 	}
-	n.kick(n.steps) // the loop is the one that moves it
+	return nil
 }
 
-// stepClock makes the jump. Denials that are remembered hold for windows as they were.
+// stepClock makes the jump, if there is one. Denials that are remembered hold for windows as
+// they were.
 func (n *Node) stepClock() {
-	d := n.clock.step()
+	d := n.clock.Step(n.ledger)
 	if d == 0 {
 		return
 	}
-	n.ledger.Step(d)
 	n.near.forgetAll(n.clock.age())
 	for _, p := range n.view.Load().all {
-		p.agreed.Store(false)
+		p.time.Doubt()
 	}
 	n.remeasure.Store(true)
-	n.log.Warn("cluster time stepped", "by", d)
+	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
 }

@@ -131,11 +131,11 @@ func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Lim
 		if s, minority = v.share(mode, id.Partition(), age); minority {
 			return n.minorityDecision(), true
 		}
-		if one, ok := n.caution(v, mode, id, l, n.clock.at(age)); ok {
+		if one, ok := n.caution(v, mode, id, l, n.clock.At(age)); ok {
 			s = one
 		}
 	}
-	now := n.clock.own(age)
+	now := n.clock.Own(age)
 	if trial {
 		n.holds.Begin(id, cost, now)
 	}
@@ -145,7 +145,7 @@ func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Lim
 		n.holds.Settle(&d, id, &b, cost, now, trial)
 	}
 	if d.Window != 0 { // the holds name it in own time
-		d.Window = ledger.NameWindow(id, &b, n.clock.at(age), true)
+		d.Window = ledger.NameWindow(id, &b, n.clock.At(age), true)
 	}
 	return limiter.Decision(d), ok
 }
