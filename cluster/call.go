@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -15,8 +16,8 @@ type takeCall struct {
 	node  *Node // that asks
 	to    *peer // that is asked, since asked
 	asked time.Time
-	tally *tally   // of the asker
-	late  *belated // where somebody was given up
+	tally *tally.Tally // of the asker
+	late  *belated     // where somebody was given up
 	uses  uint8
 }
 

@@ -24,7 +24,7 @@ package cluster
 //	what if two have one name?        contest.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
 //	how long does it wait for whom?   wait.go; peer.go for who does not answer
-//	who counts a request, and once?   once.go; late.go for answers that come too late
+//	who counts a request, and once?   once.go, internal/tally; late.go for answers that come too late
 //	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
 //	what is decided without a call?   near.go (denials), spend.go (leases)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/port"
+	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
@@ -86,8 +87,8 @@ type Node struct {
 	forwarded, failovers, degraded, shipped atomic.Int64
 	undone                                  atomic.Int64
 	far                                     atomic.Int64 // the longest round trip to a peer, in nanoseconds
-	tallies                                 tallies
-	own                                     *tally       // of what began here and was decided here although another node should have
+	tallies                                 *tally.Tallies
+	own                                     *tally.Tally // of what began here and was decided here although another node should have
 	behind                                  atomic.Int64 // age since which something is due; 0: nothing is
 	routes                                  *routes      // the loop's
 
@@ -118,7 +119,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unresolved: map[string]bool{}}
-	n.near, n.leases.out, n.tallies.by = newNear(), map[ledger.ID]*leased{}, map[ledger.Origin]*tally{}
+	n.near, n.leases.out, n.tallies = newNear(), map[ledger.ID]*leased{}, tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.logs = newLogQueue(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))
@@ -126,7 +127,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.origin = newOrigin(n.clock.now())
 	self := membership.Process{Name: cfg.Name, Origin: n.origin}
 	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
-	n.own = n.tallies.of(n.origin, 0)
+	n.own = n.tallies.Of(n.origin, 0)
 	n.hasher = ledger.NewHasher(cfg.Secret)
 	n.ledger = ledger.NewLedger(n.origin, cfg.MaxKeys)
 	for part := range ledger.Partitions {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -358,9 +359,9 @@ func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limite
 	if c.Number == 0 {
 		return n.forced(c, age, s)
 	}
-	c.tally.mu.Lock()
-	defer c.tally.mu.Unlock()
-	if c.tally.at(c.Number) != uncounted {
+	c.tally.Lock()
+	defer c.tally.Unlock()
+	if c.tally.At(c.Number) != tally.Uncounted {
 		return n.again(n.view.Load(), age, c)
 	}
 	d := n.forced(c, age, s)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/ctime"
+	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
@@ -26,10 +27,10 @@ const passingMax = 2048 // requests being passed on at a time
 // session is what is known of the peer at the other end of a connection.
 type session struct {
 	wire.Hello
-	epoch  int64    // the node's when the connection was made
-	call   takeCall // for reuse: the connection serves one request at a time
-	missed bool     // slots were refused: the next "caught up" is not true
-	tally  *tally   // of the peer's own requests
+	epoch  int64        // the node's when the connection was made
+	call   takeCall     // for reuse: the connection serves one request at a time
+	missed bool         // slots were refused: the next "caught up" is not true
+	tally  *tally.Tally // of the peer's own requests
 }
 
 // Who lets a node's new connection take the place of its old ones. Two nodes of one name
@@ -50,7 +51,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	s.n.heardOf(h)
 	answer := s.n.hello()
 	answer.Taken = s.n.nameOf(h)
-	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.of(h.Origin, s.n.clock.age())}, answer.Encode(), nil
+	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.Of(h.Origin, s.n.clock.age())}, answer.Encode(), nil
 }
 
 // stranger says whether a living node at another address has the peer's name. Until
@@ -96,7 +97,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		if c.tally = from.tally; c.Asker == 0 {
 			c.Asker = from.Origin
 		} else {
-			c.tally = n.tallies.of(c.Asker, n.clock.age())
+			c.tally = n.tallies.Of(c.Asker, n.clock.age())
 		}
 		if n.serveHeld(kind, c) {
 			return c.AppendAnswer(buf), true, nil
