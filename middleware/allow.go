@@ -22,11 +22,9 @@ func (m *Middleware) Allow(w http.ResponseWriter, r *http.Request, rule, subject
 	h := w.Header()
 	rt := p.asked[rule]
 	if rt == nil {
-		x := m.begin(p, &route{}, r)
-		x.id = p.requestID(h, r)
-		m.stats.unavailable.Add(1)
-		p.answer(w, r, p.refuse(h, x, http.StatusServiceUnavailable))
-		m.end(x)
+		o := m.unknownRule(m.begin(p, nil, r), make(http.Header, 4))
+		o.Write(w)
+		o.Done(http.StatusServiceUnavailable)
 		return Exchange{request: r}, false
 	}
 	x := m.begin(p, rt, r)

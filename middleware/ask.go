@@ -39,7 +39,7 @@ func (m *Middleware) take(x *exchange) (status int) {
 			return 0
 		}
 		m.giveBack(x)
-		if !tentative || try == triesMost || !pause(x.request.Context(), try) {
+		if !tentative || try == triesMost || !pause(x.ctx, try) {
 			return status
 		}
 		x.again()
@@ -157,7 +157,7 @@ func (m *Middleware) askOne(x *exchange, c *call) (took bool) {
 	if c.verdict.forbids() {
 		return false
 	}
-	ctx, cost := x.request.Context(), c.cost
+	ctx, cost := x.ctx, c.cost
 	if c.looked {
 		cost = 0
 	}
@@ -241,7 +241,7 @@ func (c *call) took() bool {
 // taken from. Of any other it is only known that after the reset nothing is left of
 // what was taken, and to give it back then would take it off what others have spent since.
 func (m *Middleware) give(x *exchange, c *call) {
-	ctx := context.WithoutCancel(x.request.Context())
+	ctx := context.WithoutCancel(x.ctx)
 	var err error
 	if holder := m.holderOf(c); holder != nil && c.decision.Window != 0 {
 		err = holder.Refund(ctx, c.key, c.budget.limit, c.cost, c.decision.Window)

@@ -14,8 +14,6 @@ import (
 type Call struct {
 	// Method is matched with the method of patterns. "" is POST, as calls of procedures are.
 	Method string
-	// Host is matched with the host of patterns; mostly "".
-	Host string
 	// Path is matched with patterns, such as "/pkg.Service/Method"; with its escapes, if it has any.
 	Path string
 	// Route is the pattern that a router has chosen, in its own syntax, as for [Policy].Route; "" if
@@ -24,31 +22,78 @@ type Call struct {
 	// Peer is the address of who calls, as "host:port" of TCP, or a Unix socket's "@" or path.
 	Peer string
 	// Get is the values of a header, metadata or attribute, by the canonical name of
-	// [http.Header] such as "X-Api-Key". It is asked only for those that a key of the policy reads.
-	Get func(name string) []string
+	// [http.Header] such as "X-Api-Key". It is asked only for what the policy reads: for what a
+	// key does, for "Host" where a pattern has one, for "X-Request-Id" where somebody hears of it. ctx
+	// is that of Decide.
+	Get func(ctx context.Context, name string) []string
+	// Rule, if set, is the name of the one rule to ask, for Subject, as [Middleware.Allow] does.
+	Rule, Subject string
 	// All lists all of them, under names in any case. It is asked, in the place of Get, only where a
 	// function of the policy may look at any: [Func], [Rule].CostOf, [Policy].Skip and the like.
-	All iter.Seq2[string, []string]
+	All func(ctx context.Context) iter.Seq2[string, []string]
 }
 
-// request is the call as the rules see it.
-func (c *Call) request(ctx context.Context, rs *reads) *http.Request {
-	made := &struct {
-		request http.Request
-		url     url.URL
-	}{}
-	r, u := &made.request, &made.url
-	r.Method, r.Host, r.RemoteAddr, r.URL = c.Method, c.Host, c.Peer, u
+// made is the request that a call looks like to the rules, and the response's headers. It is used
+// again, unless somebody may keep it.
+type made struct {
+	request http.Request
+	url     url.URL
+	out     http.Header
+}
+
+// requestOf makes a call the exchange's request.
+func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
+	if x.made == nil {
+		x.made = &made{out: make(http.Header, 4)}
+	}
+	r, u := &x.made.request, &x.made.url
+	if r.Header == nil {
+		r.Header = make(http.Header, len(rs.names))
+	}
+	r.Method, r.RemoteAddr, r.URL = c.Method, c.Peer, u
 	if r.Method == "" {
 		r.Method = http.MethodPost
 	}
 	r.Proto, r.ProtoMajor = "HTTP/2.0", 2
-	if u.Path = c.Path; strings.IndexByte(c.Path, '%') >= 0 {
+	if u.Path, u.RawPath = c.Path, ""; strings.IndexByte(c.Path, '%') >= 0 {
 		if path, err := url.PathUnescape(c.Path); err == nil {
 			u.Path, u.RawPath = path, c.Path
 		}
 	}
-	r.Header = make(http.Header, len(rs.names))
-	rs.fill(r.Header, c.Get, c.All)
-	return r.WithContext(ctx)
+	rs.fill(ctx, r.Header, c)
+	x.ctx, x.request, x.get = ctx, r, c.Get
+	if rs.host || rs.all {
+		r.Host = x.value("Host")
+	}
+	if rs.all || rs.ctx {
+		x.made = &made{out: x.made.out} // the rest is now whose who looks at it
+		x.request = r.WithContext(ctx)
+	}
+}
+
+// value is what a call has under a name, the first if there are several.
+func (x *exchange) value(name string) string {
+	if x.get != nil {
+		if v := x.get(x.ctx, name); len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
+}
+
+// wantID gets a call's own id, which nobody has read so far.
+func (x *exchange) wantID() {
+	if id := x.value(headerRequestID); id != "" {
+		x.request.Header[headerRequestID] = []string{id}
+	}
+}
+
+// forget drops what it has of a call.
+func (d *made) forget() {
+	if d == nil {
+		return
+	}
+	clear(d.request.Header)
+	clear(d.out)
+	d.request, d.url = http.Request{Header: d.request.Header}, url.URL{}
 }

@@ -22,11 +22,11 @@ type values map[string][]string
 func (v values) call(read *[]string) middleware.Call {
 	return middleware.Call{
 		Path: "/pkg.Auth/Login", Peer: "192.0.2.1:1",
-		Get: func(name string) []string {
+		Get: func(_ context.Context, name string) []string {
 			*read = append(*read, name)
 			return v[http.CanonicalHeaderKey(name)]
 		},
-		All: iter.Seq2[string, []string](maps.All(v)),
+		All: func(context.Context) iter.Seq2[string, []string] { return maps.All(v) },
 	}
 }
 
@@ -50,7 +50,7 @@ func TestDecide(t *testing.T) {
 		o.Done(http.StatusOK)
 		assert.Nil(t, o.Decisions(), "the exchange may be another's by now")
 	}
-	assert.ElementsMatch(t, []string{"X-Request-Id", "X-Api-Key", "Authorization", "X-Request-Id", "X-Api-Key", "Authorization"}, read,
+	assert.ElementsMatch(t, []string{"X-Api-Key", "Authorization", "X-Api-Key", "Authorization"}, read,
 		"what no key reads is not made")
 	o, err := m.Decide(t.Context(), c)
 	require.NoError(t, err)
@@ -112,10 +112,14 @@ func TestDecideByFunction(t *testing.T) {
 	r.Key = middleware.Func(func(r *http.Request) (string, bool) { return r.Header.Get("X-Tenant"), true })
 	p := middleware.Policy{Default: []middleware.Rule{r}, RevealKeys: true}
 	var read []string
-	o, err := engine(t, p).Decide(t.Context(), values{"x-tenant": {"acme"}}.call(&read))
-	require.NoError(t, err)
-	assert.Equal(t, "acme", o.Decisions()[0].Subject)
-	assert.Empty(t, read)
+	m := engine(t, p)
+	for _, tenant := range []string{"acme", "umbrella"} {
+		o, err := m.Decide(t.Context(), values{"x-tenant": {tenant}}.call(&read))
+		require.NoError(t, err)
+		assert.Equal(t, tenant, o.Decisions()[0].Subject)
+		o.Done(http.StatusOK)
+	}
+	assert.Equal(t, []string{"Host", "Host"}, read, "the rest is listed")
 }
 
 // A context that is over is no decision.
@@ -152,4 +156,109 @@ func TestEventTells(t *testing.T) {
 	get(wrap(t, always(denied, nil), p, teapot), "/")
 	require.Len(t, told, 3)
 	assert.Len(t, told[2].RequestID, 36, "a refusal has one")
+}
+
+// A call can ask for one rule, and hand the decisions on.
+func TestDecideByRule(t *testing.T) {
+	p := askedPolicy()
+	p.InContext = true
+	m := engine(t, p)
+	ask := func(rule, subject string) middleware.Outcome {
+		o, err := m.Decide(t.Context(), middleware.Call{Path: "/a", Peer: "192.0.2.1:1", Rule: rule, Subject: subject})
+		require.NoError(t, err)
+		return o
+	}
+	for range 2 {
+		o := ask("user", "ann")
+		require.True(t, o.Allowed)
+		found := middleware.FromContext(o.Context(t.Context()))
+		require.Len(t, found, 1)
+		assert.Equal(t, "user", found[0].Rule)
+		o.Done(http.StatusUnauthorized)
+	}
+	assert.Equal(t, http.StatusTooManyRequests, ask("user", "ann").Refusal.Status)
+	assert.True(t, ask("user", "bob").Allowed)
+	assert.Equal(t, http.StatusServiceUnavailable, ask("usr", "ann").Refusal.Status)
+	assert.Equal(t, "99", ask("ip", "192.0.2.1").Header.Get("X-RateLimit-Remaining"), "the routes' rules were not asked")
+}
+
+// What a function may keep is not used again, and what a call had is not another's.
+func TestCallsDoNotMix(t *testing.T) {
+	key := perMinute("key", 100)
+	key.Key = middleware.Header("X-Api-Key")
+	m := engine(t, middleware.Policy{Default: []middleware.Rule{key}, RevealKeys: true})
+	var read []string
+	for _, send := range []values{{"X-Api-Key": {"a"}}, {}, {"X-Api-Key": {"b"}}} {
+		o, err := m.Decide(t.Context(), send.call(&read))
+		require.NoError(t, err)
+		assert.Equal(t, append(send["X-Api-Key"], "")[0], o.Decisions()[0].Subject)
+		o.Done(http.StatusOK)
+	}
+	var kept []*http.Request
+	key.Key = middleware.Func(func(r *http.Request) (string, bool) {
+		kept = append(kept, r)
+		return r.Header.Get("X-Api-Key"), true
+	})
+	m = engine(t, middleware.Policy{Default: []middleware.Rule{key}})
+	for _, id := range []string{"a", "b"} {
+		o, err := m.Decide(t.Context(), values{"X-Api-Key": {id}}.call(&read))
+		require.NoError(t, err)
+		o.Done(http.StatusOK)
+	}
+	require.Len(t, kept, 2)
+	assert.Equal(t, "a", kept[0].Header.Get("X-Api-Key"))
+	assert.Equal(t, "/pkg.Auth/Login", kept[0].URL.Path)
+}
+
+// A claim is looked up in the context of Decide.
+func TestDecideByClaim(t *testing.T) {
+	type user struct{}
+	r := perMinute("user", 3)
+	r.Key = middleware.Subject()
+	m := engine(t, middleware.Policy{Default: []middleware.Rule{r}, RevealKeys: true, Claims: func(ctx context.Context, _ string) (string, bool) {
+		name, ok := ctx.Value(user{}).(string)
+		return name, ok
+	}})
+	for _, name := range []string{"ann", "bob"} {
+		o, err := m.Decide(context.WithValue(t.Context(), user{}, name), middleware.Call{Path: "/"})
+		require.NoError(t, err)
+		assert.Equal(t, name, o.Decisions()[0].Subject)
+		o.Done(http.StatusOK)
+	}
+}
+
+// A call costs no more memory than a request: the values of the headers.
+func TestCallAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes pools forget at random")
+	}
+	m, ctx := engine(t, generous()), t.Context()
+	c := middleware.Call{Path: "/v1/token", Peer: "192.0.2.1:1", Get: func(context.Context, string) []string { return nil }}
+	allocs := testing.AllocsPerRun(1000, func() {
+		o, _ := m.Decide(ctx, c)
+		o.Done(http.StatusOK)
+	})
+	assert.LessOrEqual(t, allocs, 2.0)
+}
+
+// A host is asked for where a pattern has one, and an id where somebody hears of it.
+func TestCallHostAndID(t *testing.T) {
+	p := middleware.Policy{
+		Default: []middleware.Rule{perMinute("default", 1)},
+		Routes:  []middleware.Route{middleware.On("api.example.com/", perMinute("api", 7))},
+	}
+	m := engine(t, p)
+	var read []string
+	c := values{"Host": {"api.example.com"}, "X-Request-Id": {"id-1"}}.call(&read)
+	o, err := m.Decide(t.Context(), c)
+	require.NoError(t, err)
+	assert.Equal(t, "7", o.Header.Get("X-RateLimit-Limit"))
+	assert.Equal(t, []string{"Host"}, read)
+	for range 2 {
+		o, err = m.Decide(t.Context(), values{"X-Request-Id": {"id-1"}}.call(&read))
+		require.NoError(t, err)
+	}
+	require.False(t, o.Allowed)
+	assert.Equal(t, "id-1", o.Refusal.RequestID)
+	assert.Equal(t, "id-1", o.Header.Get("X-Request-Id"))
 }

@@ -85,6 +85,7 @@ func compile(p Policy) (*compiled, error) {
 		}
 	}
 	c.reads = p.reads
+	c.reads.host = c.table.hosts
 	if c.asked, err = compileAsked(&p); err != nil {
 		return nil, err
 	}

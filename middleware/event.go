@@ -123,7 +123,7 @@ func (m *Middleware) report(x *exchange, c *call) {
 // event is what there is to tell about one call.
 func (x *exchange) event(c *call) Event {
 	e := Event{
-		Context: x.request.Context(), Method: x.request.Method, Pattern: c.rule.pattern,
+		Context: x.ctx, Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
 		Decision: c.decision, Verdict: c.verdict, Err: c.err, Took: x.took, RequestID: x.id,
 	}

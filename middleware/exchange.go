@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,9 @@ type exchange struct {
 	policy  *compiled
 	route   *route
 	request *http.Request
+	ctx     context.Context // the request's
+	made    *made           // the request of a Call
+	get     func(context.Context, string) []string
 	calls   []call
 	buf     []byte        // subjects and keys of the calls
 	asked   time.Time     // before the limiter was, where something may be given back
@@ -87,11 +91,15 @@ func (m *Middleware) rule(x *exchange, h http.Header) (status int) {
 	if status != http.StatusForbidden && status != statusClientGone {
 		p.setHeaders(h, x.calls)
 	}
+	named := p.echoID || status != 0 && status != statusClientGone
+	if x.get != nil && (p.heard || named) {
+		x.wantID()
+	}
 	if p.heard {
 		x.took = time.Since(began)
 		x.id = p.knownID(h, x.request)
 	}
-	if x.id == "" && (p.echoID || status != 0 && status != statusClientGone) {
+	if x.id == "" && named {
 		x.id = p.requestID(h, x.request)
 	}
 	for i := range x.calls {
@@ -106,7 +114,7 @@ func (m *Middleware) rule(x *exchange, h http.Header) (status int) {
 // begin takes an exchange from the pool.
 func (m *Middleware) begin(p *compiled, rt *route, r *http.Request) *exchange {
 	x := m.exchanges.Get().(*exchange)
-	x.m, x.policy, x.route, x.request = m, p, rt, r
+	x.m, x.policy, x.route, x.request, x.ctx = m, p, rt, r, r.Context()
 	return x
 }
 
@@ -121,7 +129,9 @@ func (m *Middleware) end(x *exchange) {
 	}
 	clear(x.calls)
 	x.calls, x.buf = x.calls[:0], x.buf[:0]
-	x.policy, x.route, x.request, x.kept = nil, nil, nil, nil
+	x.policy, x.route, x.request, x.ctx, x.kept = nil, nil, nil, nil, nil
+	x.get = nil
+	x.made.forget()
 	x.asked, x.took, x.id, x.subject, x.given, x.refused = time.Time{}, 0, "", "", false, false
 	m.exchanges.Put(x)
 }

@@ -115,6 +115,7 @@ func Claim(name string) Key {
 		if name == "" {
 			return nil, errors.New("the claim's name is empty")
 		}
+		bd.reads.context()
 		return func(b []byte, r *http.Request) ([]byte, bool) {
 			v, ok := claims(r.Context(), name)
 			return append(b, v...), ok && v != ""

@@ -11,8 +11,8 @@ type Outcome struct {
 	Exchange
 	// Allowed says that the call may go on. Done must be called then, also where it panics.
 	Allowed bool
-	// Header has the limit headers as an HTTP response would have them: for metadata, or nil where
-	// the policy has no rule for the call.
+	// Header has the limit headers as an HTTP response would have them, until Done: for metadata.
+	// It is nil where the policy has no rule for the call.
 	Header http.Header
 	// Refusal is what a refused caller is told; zero if the call is allowed.
 	Refusal Refusal
@@ -22,13 +22,22 @@ type Outcome struct {
 // over before there was a decision; the call must not go on then.
 func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 	p := m.policy.Load()
-	r := c.request(ctx, p.reads)
-	rt := p.find(r, c.Route)
-	if rt == nil {
-		return Outcome{Allowed: true}, nil
+	x := m.exchanges.Get().(*exchange)
+	x.m, x.policy = m, p
+	x.requestOf(ctx, &c, p.reads)
+	if x.route = p.asked[c.Rule]; c.Rule == "" {
+		x.route = p.find(x.request, c.Route)
 	}
-	x := m.begin(p, rt, r)
-	o := Outcome{Exchange: x.handle(), Header: make(http.Header, 4)}
+	switch {
+	case x.route != nil:
+	case c.Rule == "":
+		m.end(x)
+		return Outcome{Allowed: true}, nil
+	default:
+		return m.unknownRule(x, x.made.out), nil
+	}
+	x.subject, x.given = c.Subject, c.Rule != ""
+	o := Outcome{Exchange: x.handle(), Header: x.made.out}
 	switch status := m.rule(x, o.Header); status {
 	case 0:
 		o.Allowed = true
@@ -39,6 +48,24 @@ func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 		o.Refusal = p.refuse(o.Header, x, status)
 	}
 	return o, nil
+}
+
+// unknownRule refuses what asks for a rule that the policy does not have: to pass would be a hole.
+func (m *Middleware) unknownRule(x *exchange, h http.Header) Outcome {
+	m.stats.unavailable.Add(1)
+	x.wantID()
+	o := Outcome{Exchange: x.handle(), Header: h}
+	x.id, x.refused = x.policy.requestID(h, x.request), true
+	o.Refusal = x.policy.refuse(h, x, http.StatusServiceUnavailable)
+	return o
+}
+
+// Context is ctx with the decisions for [FromContext], if [Policy].InContext says so.
+func (o Outcome) Context(ctx context.Context) context.Context {
+	if o.x == nil || !o.x.policy.inContext {
+		return ctx
+	}
+	return context.WithValue(ctx, decisionsKey{}, o.Decisions())
 }
 
 // Decisions is what each rule said, until Done.

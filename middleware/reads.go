@@ -1,7 +1,7 @@
 package middleware
 
 import (
-	"iter"
+	"context"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -12,12 +12,14 @@ import (
 // function of the program may look at any.
 type reads struct {
 	names []string // canonical
-	all   bool
+	all   bool     // a function of the program may look at anything, and keep it
+	ctx   bool     // a key looks into the context
+	host  bool     // a pattern has a host
 }
 
 // newReads are those that belong to no key.
 func newReads(p *Policy) *reads {
-	rs := &reads{names: []string{headerRequestID}}
+	rs := &reads{}
 	if len(p.SkipMethods) > 0 {
 		rs.header("Access-Control-Request-Method")
 	}
@@ -39,20 +41,23 @@ func (rs *reads) header(canonical ...string) {
 // anything notes that any may be.
 func (rs *reads) anything() { rs.all = true }
 
+// context notes that the context is read.
+func (rs *reads) context() { rs.ctx = true }
+
 // fill makes the headers that are read.
-func (rs *reads) fill(h http.Header, get func(name string) []string, all iter.Seq2[string, []string]) {
-	if rs.all && all != nil {
-		for name, values := range all {
+func (rs *reads) fill(ctx context.Context, h http.Header, c *Call) {
+	if rs.all && c.All != nil {
+		for name, values := range c.All(ctx) {
 			name = textproto.CanonicalMIMEHeaderKey(name)
 			h[name] = append(h[name], values...)
 		}
 		return
 	}
-	if get == nil {
+	if c.Get == nil {
 		return
 	}
 	for _, name := range rs.names {
-		if v := get(name); len(v) > 0 {
+		if v := c.Get(ctx, name); len(v) > 0 {
 			h[name] = v
 		}
 	}

@@ -25,8 +25,9 @@ type table struct {
 	mux       *http.ServeMux
 	routes    map[string]*route // by the pattern with its host folded
 	byDefault *route
-	depth     int // segments of the longest pattern
-	literal   int // bytes of the longest literal segment
+	hosts     bool // a pattern has a host
+	depth     int  // segments of the longest pattern
+	literal   int  // bytes of the longest literal segment
 }
 
 // newTable makes a table of a default route only.
@@ -167,6 +168,7 @@ func (t *table) add(rt *route, path string) error {
 	}
 	rt.shape = shapeOf(pattern)
 	t.routes[pattern] = rt
+	t.hosts = t.hosts || rt.shape.host != ""
 	t.depth = max(t.depth, len(rt.shape.segments))
 	for _, g := range rt.shape.segments {
 		t.literal = max(t.literal, len(g.literal))
