@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
@@ -53,7 +54,7 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from wire.Hello, end time.Time
 		return
 	}
 	part, flags := c.ID.Partition(), c.Flags
-	last := spare(c.Left, n.cfg.CallTimeout)
+	last := wait.Spare(c.Left, n.cfg.CallTimeout)
 	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), told: flags&wire.Failover != 0, sure: flags&wire.Failover != 0, blind: flags&wire.Blind != 0}
 	for {
 		r.v = n.view.Load()

@@ -8,6 +8,9 @@ package cluster
 //	 ├ ctime            what time it is
 //	 ├ wire             what is said
 //	 ├ port             where it comes in
+//	 ├ wait             how long to wait for whom
+//	 ├ tally            what was counted of whose requests
+//	 ├ journal          what the operator hears
 //	 └ internal/ledger  what is counted
 //
 // What one [Node.Take] does, in order: it checks the arguments; hashes the key; reads the
@@ -23,7 +26,7 @@ package cluster
 //	who is there, and who is missing? internal/membership; news.go asks nodes, view.go is what follows
 //	what if two have one name?        contest.go
 //	who decides?                      take.go, then round.go; for a peer, answer.go
-//	how long does it wait for whom?   wait.go; peer.go for who does not answer
+//	how long does it wait for whom?   wait.go, internal/wait; peer.go for who does not answer
 //	who counts a request, and once?   once.go, internal/tally; late.go for answers that come too late
 //	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
@@ -38,7 +41,7 @@ package cluster
 //	when does a node start and end?   node.go, leave.go
 //	what does it do by itself?        loop.go
 //	was the process stopped?          watch.go
-//	what does the operator hear?      report.go, and log.go for how
+//	what does the operator hear?      report.go, and internal/journal for how
 //
 // # One holder
 //

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -179,7 +180,7 @@ func (n *Node) sendUndos(p *peer) {
 			return
 		}
 		for range undoTries {
-			err := p.calls.Call(n.ctx, time.Now().Add(connectMax+waitMax), wire.KindUndo, c)
+			err := p.calls.Call(n.ctx, time.Now().Add(wait.ConnectMax+wait.Max), wire.KindUndo, c)
 			if err == nil {
 				n.undone.Add(int64(c.Done))
 			}

@@ -213,7 +213,7 @@ func (n *Node) recallLocked(x *leased, pick func(t *lessee) bool) {
 		}
 		// What is on its way to the lessee takes as long as this call itself.
 		c, p := &wire.Recall{ID: x.id, Number: t.number, Wait: n.waitFor(t.p)}, t.p
-		err := p.calls.Start(time.Now().Add(c.Wait+p.smooth()), wire.KindRecall, c, func(err error) {
+		err := p.calls.Start(time.Now().Add(c.Wait+p.pace.Smooth()), wire.KindRecall, c, func(err error) {
 			if err != nil {
 				n.failed(p, err)
 			}

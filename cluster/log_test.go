@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -15,97 +14,37 @@ import (
 	"github.com/weir-go/weir/limiter"
 )
 
-// slow is a handler that blocks while its gate is closed, in Enabled as well.
-type slow struct {
-	mu    sync.Mutex
-	gate  chan struct{}
-	lines []string
-	loud  slog.Level
+// shut is a handler that blocks while it is shut, and wants to hear everything,
+// memberlist's lines, too.
+type shut struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while it is open
 }
 
-func newSlow() *slow {
-	s := &slow{gate: make(chan struct{})}
-	close(s.gate)
-	return s
-}
-
-func (s *slow) shut() {
+func (s *shut) wait() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gate = make(chan struct{})
+	open := s.open
+	s.mu.Unlock()
+	<-open
 }
 
-func (s *slow) open() { close(s.gateNow()) }
-
-func (s *slow) gateNow() chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gate
-}
-
-func (s *slow) Enabled(_ context.Context, l slog.Level) bool {
-	<-s.gateNow()
-	return l >= s.loud
-}
-
-func (s *slow) Handle(_ context.Context, r slog.Record) error {
-	<-s.gateNow()
-	text := r.Message
-	r.Attrs(func(a slog.Attr) bool { text += fmt.Sprint(" ", a); return true })
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lines = append(s.lines, text)
-	return nil
-}
-
-func (s *slow) WithAttrs([]slog.Attr) slog.Handler { return s }
-func (s *slow) WithGroup(string) slog.Handler      { return s }
-
-// Lines come in order, with what belongs to all of a logger's; what a slow logger leaves no
-// room for is counted; the end waits for what is queued, but not for ever.
-func TestLogQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		to := newSlow()
-		q := newLogQueue(to)
-		log := slog.New(logHandler{q: q}).With("a", 1)
-		synctest.Wait()
-		require.False(t, log.Enabled(t.Context(), slog.LevelDebug))
-		log.Info("first", "b", 2)
-		synctest.Wait()
-		to.shut()
-		for i := range logLines + 11 { // one is with the handler
-			log.Info(fmt.Sprint(i))
-			synctest.Wait()
-		}
-		to.open()
-		synctest.Wait()
-		require.Equal(t, "first b=2 a=1", to.lines[0])
-		require.Equal(t, "0 a=1", to.lines[1])
-		require.Equal(t, "10 lines were dropped: the logger was too slow", to.lines[2])
-		require.Len(t, to.lines, logLines+3)
-
-		to.shut()
-		log.Info("last")
-		began := time.Now()
-		q.close()
-		require.Equal(t, logFlushMax, time.Since(began))
-		log.Info("after the end")
-		to.open()
-		q.close()
-		require.Equal(t, "last a=1", to.lines[len(to.lines)-1])
-	})
-}
+func (s *shut) Enabled(context.Context, slog.Level) bool  { s.wait(); return true }
+func (s *shut) Handle(context.Context, slog.Record) error { s.wait(); return nil }
+func (s *shut) WithAttrs([]slog.Attr) slog.Handler        { return s }
+func (s *shut) WithGroup(string) slog.Handler             { return s }
 
 // A logger that blocks for seconds changes nothing: takes are answered at once, nodes come
 // and go, and nobody doubts or is taken for dead.
 func TestLoggerThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		nw, to := simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), newSlow()
-		to.loud = slog.LevelDebug // memberlist's lines, too
+		nw, to, open := simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), &shut{open: make(chan struct{})}, make(chan struct{})
+		close(to.open)
 		nodes, _, _ := startTuned(t, nw, func(c *Config) { c.Logger = slog.New(to) }, "a", "b")
 		time.Sleep(2 * time.Second)
-		to.shut()
-		t.Cleanup(to.open) // before the nodes are closed
+		to.mu.Lock()
+		to.open = open
+		to.mu.Unlock()
+		t.Cleanup(func() { close(open) }) // before the nodes are closed
 		c, err := Start(t.Context(), Config{Name: "c", Bind: "127.1.0.3:7946", Join: []string{"127.1.0.1:7946"},
 			Network: nw.Host("c", "127.1.0.3"), Logger: slog.New(to)})
 		require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/journal"
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/cluster/internal/tally"
@@ -29,8 +30,7 @@ const _ = uint(ledger.Partitions-ring.Partitions) + uint(ring.Partitions-ledger.
 type Node struct {
 	cfg    Config
 	log    *slog.Logger
-	logs   *logQueue // in front of cfg.Logger
-	told   told
+	logs   *journal.Journal // in front of cfg.Logger
 	origin ledger.Origin
 	addr   netip.AddrPort // as told to the others
 	hasher ledger.Hasher
@@ -122,8 +122,8 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.near, n.leases.out, n.tallies = newNear(), map[ledger.ID]*leased{}, tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
-	n.logs = newLogQueue(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))
-	n.log = slog.New(logHandler{q: n.logs})
+	n.logs = journal.New(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))
+	n.log = n.logs.Logger()
 	n.origin = newOrigin(n.clock.now())
 	self := membership.Process{Name: cfg.Name, Origin: n.origin}
 	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
@@ -195,7 +195,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 
 func (n *Node) gossipConfig() membership.GossipConfig {
 	return membership.GossipConfig{Label: n.cfg.Label, Secret: n.cfg.Secret, Port: n.port, Bound: n.port.Addr(), Advertise: n.addr,
-		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.told.once}
+		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.logs.Once}
 }
 
 func (n *Node) transportConfig() transport.Config {
@@ -238,7 +238,7 @@ func (n *Node) Close() {
 		}
 	})
 	n.wg.Wait()
-	n.logs.close()
+	n.logs.Close()
 }
 
 // spawn runs f on a goroutine that Close waits for, unless the node is closed.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/ring"
@@ -21,7 +22,7 @@ type peer struct {
 	origin     ledger.Origin
 	calls      *transport.Peer
 
-	pace  pace       // how long it takes to answer
+	pace  wait.Pace  // how long it takes to answer
 	time  ctime.Peer // what its clock says
 	undos undos      // what it is to take back
 
@@ -130,10 +131,10 @@ func (n *Node) probe(p *peer) {
 		}
 	})
 	for pause := probeMin; p.down.Load() && !p.retired.Load() && n.ctx.Err() == nil; pause = min(2*pause, probeMax) {
-		began, deadline := time.Now(), time.Now().Add(waitMax)
+		began, deadline := time.Now(), time.Now().Add(wait.Max)
 		connected := p.calls.Connected()
 		if !connected {
-			deadline = deadline.Add(connectMax)
+			deadline = deadline.Add(wait.ConnectMax)
 		}
 		if p.calls.Call(n.ctx, deadline, wire.KindTime, &wire.Time{}) != nil {
 			sure = false

@@ -204,7 +204,7 @@ func (n *Node) knock(ctx context.Context, addr string) (h wire.Hello, lived time
 // reportRefusal tells, once, why an address that answers does not let this node in.
 func (n *Node) reportRefusal(addr string, err error) {
 	if why := refusal(err); why != "" {
-		n.told.once("at "+addr+why, func() {
+		n.logs.Once("at "+addr+why, func() {
 			n.log.Error("cannot join: refused", "addr", addr, "why", why)
 		})
 	}

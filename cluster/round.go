@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/tally"
+	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -22,7 +23,7 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	d, err := r.finish()
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
-		at := max(r.began, n.clock.age()-r.by.oneWay()) // it may have been held up on its way
+		at := max(r.began, n.clock.age()-r.by.pace.OneWay()) // it may have been held up on its way
 		n.near.deny(c.ID, &c.Limit, c.Cost, d, r.began, at, r.v.serial)
 	}
 	return d, err
@@ -208,7 +209,7 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	if c.cameLate() {
 		return true, nil
 	}
-	now, trip, timeout := time.Now(), p.smooth(), n.patience(p)
+	now, trip, timeout := time.Now(), p.pace.Smooth(), n.patience(p)
 	if left := r.end.Sub(now); left < timeout {
 		timeout = left
 	}
@@ -246,7 +247,7 @@ func (r *round) answered(p *peer) {
 		return
 	}
 	c.By = p.origin
-	if c.uses%sampleEvery == 0 || !p.pace.steady.Load() {
+	if c.uses%wait.SampleEvery == 0 || !p.pace.Steady() {
 		r.n.measured(p, time.Since(c.asked))
 	}
 }

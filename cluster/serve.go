@@ -45,7 +45,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	}
 	if h.Scheme != ring.Scheme {
 		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.Scheme, nameMax, h.Name, ring.Scheme)
-		s.n.told.once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
+		s.n.logs.Once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}
 	s.n.heardOf(h)

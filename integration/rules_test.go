@@ -46,6 +46,8 @@ var allowed = map[string]struct {
 		"who is there: of the ledger it knows a process's number alone, of the ring how many nodes it may have"},
 	"cluster/internal/port": {[]string{module + "/transport", "github.com/hashicorp/memberlist"},
 		"where streams and packets come in: it knows by whose mark they begin, and no more"},
+	"cluster/internal/journal": {nil, "lines of a log are for nobody in particular"},
+	"cluster/internal/wait":    {nil, "how long to wait follows from what was measured, and nothing else"},
 	"cluster/internal/tally": {[]string{module + "/internal/ledger"},
 		"which numbers of whom were counted: of the ledger it knows a process's number alone"},
 	"cluster/clustertest": {[]string{module + "/limiter", module + "/cluster", module + "/cluster/clustertest/simnet"},

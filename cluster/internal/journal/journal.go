@@ -1,4 +1,8 @@
-package cluster
+// Package journal is the operator's logger, for those who must not wait for it. It may
+// block, for as long as a full disk or a slow pipe does. So lines go into a queue, and one
+// goroutine takes them out. What finds no room is counted, and reported when there is room
+// again.
+package journal
 
 import (
 	"context"
@@ -9,17 +13,13 @@ import (
 	"time"
 )
 
-// The operator's logger may block, for as long as a full disk or a slow pipe does. So
-// nobody calls it who has something else to do: lines go into a queue, and one goroutine
-// takes them out. What finds no room is counted and reported when there is room again.
-
 const (
-	logLines    = 256             // lines that wait for the logger
-	logFlushMax = 2 * time.Second // how long Close waits until they are written
+	linesMax = 256             // lines that wait for the logger
+	FlushMax = 2 * time.Second // how long Close waits until they are written
 )
 
-// logQueue is that queue, in front of the operator's handler.
-type logQueue struct {
+// Journal is that queue, in front of the operator's handler. It is safe for concurrent use.
+type Journal struct {
 	to      slog.Handler
 	lines   chan slog.Record
 	enabled atomic.Int64 // the lowest level that to wants: it is not asked by who logs
@@ -28,16 +28,23 @@ type logQueue struct {
 
 	mu     sync.Mutex // guards the order of the last line and the end
 	closed bool
+
+	toldMu sync.Mutex
+	told   map[string]bool // what was told once
 }
 
-func newLogQueue(to slog.Handler) *logQueue {
-	q := &logQueue{to: to, lines: make(chan slog.Record, logLines), ended: make(chan struct{})}
+// New begins a journal in front of a handler.
+func New(to slog.Handler) *Journal {
+	q := &Journal{to: to, lines: make(chan slog.Record, linesMax), ended: make(chan struct{})}
 	go q.write()
 	return q
 }
 
+// Logger writes to the journal.
+func (q *Journal) Logger() *slog.Logger { return slog.New(handler{q: q}) }
+
 // look asks the handler what it wants to hear. Nobody else asks it.
-func (q *logQueue) look() {
+func (q *Journal) look() {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
 		if q.to.Enabled(context.Background(), level) {
 			q.enabled.Store(int64(level))
@@ -48,7 +55,7 @@ func (q *logQueue) look() {
 }
 
 // write writes the lines until the queue is closed and empty.
-func (q *logQueue) write() {
+func (q *Journal) write() {
 	defer close(q.ended)
 	q.look()
 	ctx := context.Background()
@@ -63,16 +70,16 @@ func (q *logQueue) write() {
 	}
 }
 
-// close ends the queue, when all that it holds is written, or after a while. A logger
+// Close ends the journal, when all that it holds is written, or after a while. A logger
 // that goes on blocking keeps the goroutine, and nobody else.
-func (q *logQueue) close() {
+func (q *Journal) Close() {
 	q.mu.Lock()
 	if !q.closed {
 		q.closed = true
 		close(q.lines)
 	}
 	q.mu.Unlock()
-	t := time.NewTimer(logFlushMax)
+	t := time.NewTimer(FlushMax)
 	defer t.Stop()
 	select {
 	case <-q.ended:
@@ -80,20 +87,20 @@ func (q *logQueue) close() {
 	}
 }
 
-// logHandler is the queue as a handler. Whoever uses it never waits.
-type logHandler struct {
-	q     *logQueue
+// handler is the queue as a handler. Whoever uses it never waits.
+type handler struct {
+	q     *Journal
 	attrs []slog.Attr // of all its lines
 }
 
 // Enabled says whether the operator's handler wanted lines of this level when it was last
 // asked.
-func (h logHandler) Enabled(_ context.Context, level slog.Level) bool {
+func (h handler) Enabled(_ context.Context, level slog.Level) bool {
 	return int64(level) >= h.q.enabled.Load()
 }
 
 // Handle queues a line, or counts it as dropped.
-func (h logHandler) Handle(_ context.Context, r slog.Record) error {
+func (h handler) Handle(_ context.Context, r slog.Record) error {
 	h.q.mu.Lock()
 	defer h.q.mu.Unlock()
 	if h.q.closed {
@@ -110,31 +117,25 @@ func (h logHandler) Handle(_ context.Context, r slog.Record) error {
 }
 
 // WithAttrs adds to all lines.
-func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	h.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)
 	return h
 }
 
 // WithGroup changes nothing: no line of a node has groups.
-func (h logHandler) WithGroup(string) slog.Handler { return h }
+func (h handler) WithGroup(string) slog.Handler { return h }
 
-// told is what has been logged once.
-type told struct {
-	mu   sync.Mutex
-	what map[string]bool
-}
+const toldMax = 64 // before it is forgotten
 
-const toldMost = 64 // before it forgets
-
-// once calls tell the first time that it hears of what.
-func (t *told) once(what string, tell func()) {
-	t.mu.Lock()
-	first := !t.what[what]
-	if t.what == nil || len(t.what) >= toldMost {
-		t.what = map[string]bool{}
+// Once calls tell the first time that it hears of what.
+func (q *Journal) Once(what string, tell func()) {
+	q.toldMu.Lock()
+	first := !q.told[what]
+	if q.told == nil || len(q.told) >= toldMax {
+		q.told = map[string]bool{}
 	}
-	t.what[what] = true
-	t.mu.Unlock()
+	q.told[what] = true
+	q.toldMu.Unlock()
 	if first {
 		tell()
 	}

@@ -1,4 +1,4 @@
-package cluster
+package wait
 
 import (
 	"testing"
@@ -40,28 +40,28 @@ func TestWaits(t *testing.T) {
 		{"time put back", repeat(20, -time.Hour), 100 * ms, 0, 100 * ms, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var r roundTrip
+			var r RoundTrip
 			for _, d := range c.took {
-				r = r.after(d)
+				r = r.After(d)
 			}
-			require.InDelta(t, c.want, r.wait(c.least, c.far), float64(10*time.Microsecond))
-			require.Equal(t, c.steady, r.steady(c.least))
+			require.InDelta(t, c.want, r.Wait(c.least, c.far), float64(10*time.Microsecond))
+			require.Equal(t, c.steady, r.isSteady(c.least))
 		})
 	}
-	require.Equal(t, 50*ms, spare(300*ms, 100*ms))
-	require.Equal(t, 10*ms, spare(20*ms, 100*ms), "little is left")
+	require.Equal(t, 50*ms, Spare(300*ms, 100*ms))
+	require.Equal(t, 10*ms, Spare(20*ms, 100*ms), "little is left")
 }
 
 // The shortest round trip is the wire's, and what is held up hardly moves it.
 func TestShortestRoundTrip(t *testing.T) {
-	var r roundTrip
+	var r RoundTrip
 	for range 100 {
-		r = r.after(time.Millisecond)
+		r = r.After(time.Millisecond)
 	}
-	r = r.after(time.Second).after(2 * time.Millisecond)
+	r = r.After(time.Second).After(2 * time.Millisecond)
 	require.Less(t, r.least, 5*time.Millisecond)
 	for range 2000 {
-		r = r.after(100 * time.Millisecond)
+		r = r.After(100 * time.Millisecond)
 	}
 	require.InDelta(t, 100*time.Millisecond, r.least, float64(time.Millisecond), "a wire may become longer")
 }
