@@ -21,6 +21,9 @@ type Call struct {
 	Route string
 	// Peer is the address of who calls, as "host:port" of TCP, or a Unix socket's "@" or path.
 	Peer string
+	// Header has the headers, for whoever has a map of canonical names, such as "X-Api-Key". It
+	// is only read, and takes the place of Get and All.
+	Header http.Header
 	// Get is the values of a header, metadata or attribute, by the canonical name of
 	// [http.Header] such as "X-Api-Key". It is asked only for what the policy reads: for what a
 	// key does, for "Host" where a pattern has one, for "X-Request-Id" where somebody hears of it. ctx
@@ -38,6 +41,7 @@ type Call struct {
 type made struct {
 	request http.Request
 	url     url.URL
+	in      http.Header // made of a call
 	out     http.Header
 }
 
@@ -47,9 +51,6 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 		x.made = &made{out: make(http.Header, 4)}
 	}
 	r, u := &x.made.request, &x.made.url
-	if r.Header == nil {
-		r.Header = make(http.Header, len(rs.names))
-	}
 	r.Method, r.RemoteAddr, r.URL = c.Method, c.Peer, u
 	if r.Method == "" {
 		r.Method = http.MethodPost
@@ -60,8 +61,14 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 			u.Path, u.RawPath = path, c.Path
 		}
 	}
-	rs.fill(ctx, r.Header, c)
-	x.ctx, x.request, x.get = ctx, r, c.Get
+	if r.Header = c.Header; r.Header == nil {
+		if x.made.in == nil {
+			x.made.in = make(http.Header, len(rs.names))
+		}
+		r.Header, x.get = x.made.in, c.Get
+		rs.fill(ctx, r.Header, c)
+	}
+	x.ctx, x.request = ctx, r
 	if rs.host || rs.all {
 		r.Host = x.value("Host")
 	}
@@ -93,7 +100,7 @@ func (d *made) forget() {
 	if d == nil {
 		return
 	}
-	clear(d.request.Header)
+	clear(d.in)
 	clear(d.out)
-	d.request, d.url = http.Request{Header: d.request.Header}, url.URL{}
+	d.request, d.url = http.Request{}, url.URL{}
 }

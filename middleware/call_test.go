@@ -262,3 +262,21 @@ func TestCallHostAndID(t *testing.T) {
 	assert.Equal(t, "id-1", o.Refusal.RequestID)
 	assert.Equal(t, "id-1", o.Header.Get("X-Request-Id"))
 }
+
+// A map of headers is read as it is, and stays its owner's.
+func TestCallHeader(t *testing.T) {
+	key := perMinute("key", 5)
+	key.Key = middleware.Header("X-Api-Key")
+	m := engine(t, middleware.Policy{Default: []middleware.Rule{key}, RevealKeys: true})
+	h := http.Header{"X-Api-Key": {"k"}, "X-Request-Id": {"id-1"}}
+	for range 6 {
+		o, err := m.Decide(t.Context(), middleware.Call{Path: "/", Header: h})
+		require.NoError(t, err)
+		assert.Equal(t, "k", o.Decisions()[0].Subject)
+		if !o.Allowed {
+			assert.Equal(t, "id-1", o.Refusal.RequestID)
+		}
+		o.Done(http.StatusOK)
+		require.Len(t, h, 2)
+	}
+}
