@@ -23,8 +23,8 @@ const contestEvery = time.Second // between two questions who has the name
 
 // nameOf is the address of a living node that has the name of the one that says hello.
 func (n *Node) nameOf(h wire.Hello) string {
-	if n.stranger(h) {
-		return n.members.Get(h.Name).Addr
+	if x := n.members.Namesake(processOf(h), h.Addr); x != nil {
+		return x.Addr
 	}
 	if h.Name == n.cfg.Name && h.Origin != n.origin {
 		return n.addr.String()

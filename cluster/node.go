@@ -80,9 +80,8 @@ type Node struct {
 	receipts   [ledger.Partitions]receipt
 	orphans    orphans
 	unacked    map[int]*ceded
-	cessions   uint64          // how many partitions this node has handed over
-	empty      bool            // this node has left and handed everything over: it takes nothing more
-	unresolved map[string]bool // seeds whose failure to resolve is logged
+	cessions   uint64 // how many partitions this node has handed over
+	empty      bool   // this node has left and handed everything over: it takes nothing more
 
 	forwarded, failovers, degraded, shipped atomic.Int64
 	undone                                  atomic.Int64
@@ -118,7 +117,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
-		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}, unresolved: map[string]bool{}}
+		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}}
 	n.near, n.leases.out, n.tallies = newNear(), map[ledger.ID]*leased{}, tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)

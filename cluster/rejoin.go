@@ -263,14 +263,10 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // reportLookup logs the first failure of a name, and its end.
 func (n *Node) reportLookup(seed string, err error) {
-	n.mu.Lock()
-	was := n.unresolved[seed]
-	n.unresolved[seed] = err != nil
-	n.mu.Unlock()
-	switch {
-	case err != nil && !was && n.ctx.Err() == nil:
+	switch turned := n.logs.Turned("seed "+seed, err != nil); {
+	case turned && err != nil && n.ctx.Err() == nil:
 		n.log.Warn("cannot resolve a seed; trying again for ever", "seed", seed, "error", err)
-	case err == nil && was:
+	case turned && err == nil:
 		n.log.Info("resolved a seed", "seed", seed)
 	}
 }

@@ -54,13 +54,6 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.Of(h.Origin, s.n.clock.age())}, answer.Encode(), nil
 }
 
-// stranger says whether a living node at another address has the peer's name. Until
-// that one is gone, the peer may read the clock, and nothing else.
-func (n *Node) stranger(h wire.Hello) bool {
-	m := n.members.Get(h.Name)
-	return m != nil && m.Live && m.Addr != h.Addr && m.Origin != h.Origin
-}
-
 // Serve answers one request.
 func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
 	n, from := s.n, t.Value().(*session)
@@ -76,8 +69,8 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	}
 	switch kind {
 	case wire.KindTake, wire.KindGive, wire.KindKeep, wire.KindTime:
-	default:
-		if n.stranger(from.Hello) {
+	default: // until the other one is gone, the peer may read the clock and take, and nothing else
+		if n.members.Namesake(processOf(from.Hello), from.Addr) != nil {
 			return buf, true, fmt.Errorf("cluster: another node is named %q", from.Name)
 		}
 	}

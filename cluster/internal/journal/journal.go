@@ -31,11 +31,12 @@ type Journal struct {
 
 	toldMu sync.Mutex
 	told   map[string]bool // what was told once
+	bad    map[string]bool // what is bad
 }
 
 // New begins a journal in front of a handler.
 func New(to slog.Handler) *Journal {
-	q := &Journal{to: to, lines: make(chan slog.Record, linesMax), ended: make(chan struct{})}
+	q := &Journal{to: to, lines: make(chan slog.Record, linesMax), ended: make(chan struct{}), bad: map[string]bool{}}
 	go q.write()
 	return q
 }
@@ -124,6 +125,18 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup changes nothing: no line of a node has groups.
 func (h handler) WithGroup(string) slog.Handler { return h }
+
+// Turned says whether it is news that something is bad, or that it is good again. It is for
+// few things, and remembers them.
+func (q *Journal) Turned(what string, bad bool) bool {
+	q.toldMu.Lock()
+	defer q.toldMu.Unlock()
+	was := q.bad[what]
+	if q.bad[what] = true; !bad {
+		delete(q.bad, what)
+	}
+	return was != bad
+}
 
 const toldMax = 64 // before it is forgotten
 

@@ -93,6 +93,16 @@ func TestJournal(t *testing.T) {
 	})
 }
 
+// What is bad is news once, and when it is good again once more.
+func TestTurned(t *testing.T) {
+	q := New(slog.DiscardHandler)
+	defer q.Close()
+	for i, c := range []struct{ bad, news bool }{{false, false}, {true, true}, {true, false}, {false, true}, {false, false}, {true, true}} {
+		require.Equal(t, c.news, q.Turned("it", c.bad), "step %d", i)
+		require.False(t, q.Turned("another", false))
+	}
+}
+
 // What is told once is told again when much else was told since.
 func TestOnce(t *testing.T) {
 	q, told := New(slog.DiscardHandler), map[string]int{}

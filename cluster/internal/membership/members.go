@@ -259,6 +259,15 @@ func (m *Members) Get(name string) *Member {
 	return m.byName[name]
 }
 
+// Namesake is the living node at another address that has the name of a process; nil if
+// there is none.
+func (m *Members) Namesake(p Process, addr string) *Member {
+	if x := m.Get(p.Name); x != nil && x.Live && x.Addr != addr && x.Origin != p.Origin {
+		return x
+	}
+	return nil
+}
+
 // Knows says whether a process is a living member.
 func (m *Members) Knows(p Process) bool {
 	x := m.Get(p.Name)
