@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -19,6 +20,10 @@ type Call struct {
 	// Route is the pattern that a router has chosen, in its own syntax, as for [Policy].Route; "" if
 	// there is no router.
 	Route string
+	// IgnoreCase says that the router behind does not tell upper from lower case. Then the path
+	// counts in lower case, and so does what [PathValue] finds in it; a policy with a pattern
+	// that has upper case is an error.
+	IgnoreCase bool
 	// Peer is the address of who calls, as "host:port" of TCP, or a Unix socket's "@" or path.
 	Peer string
 	// Header has the headers, for whoever has a map of canonical names, such as "X-Api-Key". It
@@ -56,6 +61,9 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 		r.Method = http.MethodPost
 	}
 	r.Proto, r.ProtoMajor = "HTTP/2.0", 2
+	if c.IgnoreCase && strings.ContainsAny(c.Path, "%ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		c.Path = lower(c.Path)
+	}
 	if u.Path, u.RawPath = c.Path, ""; strings.IndexByte(c.Path, '%') >= 0 {
 		if path, err := url.PathUnescape(c.Path); err == nil {
 			u.Path, u.RawPath = path, c.Path
@@ -76,6 +84,24 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 		x.made = &made{out: x.made.out} // the rest is now whose who looks at it
 		x.request = r.WithContext(ctx)
 	}
+}
+
+// lower is a path in lower case, as routers that ignore case have it: of ASCII alone. A letter
+// that is escaped is in lower case as well, whichever its router decodes first.
+func lower(path string) string {
+	upper := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	b := []byte(path)
+	for i, c := range b {
+		if upper(c) {
+			b[i] += 'a' - 'A'
+		}
+		if c == '%' && i+2 < len(b) && (b[i+1] == '4' || b[i+1] == '5') {
+			if n, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil && upper(byte(n)) {
+				b[i+1] += 2 // %41 is A, %61 is a
+			}
+		}
+	}
+	return string(b)
 }
 
 // value is what a call has under a name, the first if there are several.

@@ -280,3 +280,23 @@ func TestCallHeader(t *testing.T) {
 		require.Len(t, h, 2)
 	}
 }
+
+// Where the router ignores case, no spelling in another case escapes.
+func TestCallIgnoresCase(t *testing.T) {
+	token := perMinute("token", 50)
+	token.Key = middleware.PathValue("id")
+	p := middleware.Policy{Default: []middleware.Rule{perMinute("default", 9)}, Routes: []middleware.Route{middleware.On("/v1/token/{id}", token)}, RevealKeys: true}
+	m := engine(t, p)
+	for _, path := range []string{"/v1/token/ab", "/V1/Token/AB", "/v1/%54oken/%41b", "/v1/%74OKEN/ab", "/V1//tOKEN/aB/"} {
+		o, err := m.Decide(t.Context(), middleware.Call{Path: path, IgnoreCase: true})
+		require.NoError(t, err)
+		assert.Equal(t, "50", o.Header.Get("X-RateLimit-Limit"), path)
+		assert.Equal(t, "ab", o.Decisions()[0].Subject, path)
+	}
+	o, err := m.Decide(t.Context(), middleware.Call{Path: "/V1/Token/ab"})
+	require.NoError(t, err)
+	assert.Equal(t, "9", o.Header.Get("X-RateLimit-Limit"))
+	p.Routes[0].Patterns[0] = "/v1/Token/{id}"
+	_, err = engine(t, p).Decide(t.Context(), middleware.Call{Path: "/", IgnoreCase: true})
+	assert.ErrorContains(t, err, `"/v1/Token/{id}" has upper case`)
+}

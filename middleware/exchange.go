@@ -154,8 +154,12 @@ func (e Exchange) Done(status int) {
 	e.x.m.end(e.x)
 }
 
-// Observed reports whether anything depends on Done: else it may be left out.
+// Observed reports whether anything depends on Done: else it may be left out. Of an Outcome
+// Decisions and Write do.
 func (e Exchange) Observed() bool { return e.x != nil }
+
+// ByOutcome reports whether a rule counts by outcome: then an adapter must find out the status.
+func (e Exchange) ByOutcome() bool { return e.x != nil && e.x.route != nil && e.x.route.observed }
 
 // Keeps reports whether [Exchange.Restore] has anything to do, by [Policy].KeepHeaders.
 func (e Exchange) Keeps() bool { return e.x != nil && len(e.x.kept) > 0 }

@@ -44,6 +44,7 @@ func TestDoneGivesBackOnce(t *testing.T) {
 	first, w, ok := begin(m, r)
 	require.True(t, ok)
 	require.True(t, first.Observed())
+	require.True(t, first.ByOutcome())
 	assert.Equal(t, "1", w.Header().Get("X-RateLimit-Remaining"))
 	first.Done(http.StatusOK)
 
@@ -114,6 +115,7 @@ func TestRestore(t *testing.T) {
 	e, w, ok := begin(engine(t, p), httptest.NewRequest("POST", "/v1/token", nil))
 	require.True(t, ok)
 	require.True(t, e.Keeps())
+	require.False(t, e.ByOutcome())
 	clear(w.Header())
 	w.Header().Set("X-RateLimit-Limit", "of the upstream")
 	e.Restore(w.Header())

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -18,10 +19,14 @@ type Outcome struct {
 	Refusal Refusal
 }
 
-// Decide asks the policy about what is not an HTTP request. The error is that of a context which is
-// over before there was a decision; the call must not go on then.
+// Decide asks the policy about what is not a request of net/http. The error is that of a context
+// which is over before there was a decision, or says that the policy does not fit
+// [Call].IgnoreCase; the call must not go on then.
 func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 	p := m.policy.Load()
+	if c.IgnoreCase && p.table.upper != "" {
+		return Outcome{}, fmt.Errorf("middleware: pattern %q has upper case, but the router ignores case: write it in lower case", p.table.upper)
+	}
 	x := m.exchanges.Get().(*exchange)
 	x.m, x.policy = m, p
 	x.requestOf(ctx, &c, p.reads)
@@ -40,7 +45,9 @@ func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 	o := Outcome{Exchange: x.handle(), Header: x.made.out}
 	switch status := m.rule(x, o.Header); status {
 	case 0:
-		o.Allowed = true
+		if o.Allowed = true; p.keepHeaders {
+			x.kept = p.limitHeaders(o.Header)
+		}
 	case statusClientGone:
 		o.Done(status)
 		return Outcome{}, ctx.Err()

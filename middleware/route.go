@@ -25,9 +25,10 @@ type table struct {
 	mux       *http.ServeMux
 	routes    map[string]*route // by the pattern with its host folded
 	byDefault *route
-	hosts     bool // a pattern has a host
-	depth     int  // segments of the longest pattern
-	literal   int  // bytes of the longest literal segment
+	upper     string // a pattern with upper case in its path
+	hosts     bool   // a pattern has a host
+	depth     int    // segments of the longest pattern
+	literal   int    // bytes of the longest literal segment
 }
 
 // newTable makes a table of a default route only.
@@ -172,6 +173,9 @@ func (t *table) add(rt *route, path string) error {
 	t.depth = max(t.depth, len(rt.shape.segments))
 	for _, g := range rt.shape.segments {
 		t.literal = max(t.literal, len(g.literal))
+		if strings.IndexFunc(g.literal, func(r rune) bool { return r >= 'A' && r <= 'Z' }) >= 0 {
+			t.upper = rt.pattern
+		}
 	}
 	return nil
 }

@@ -1,0 +1,128 @@
+package fiberlimit
+
+import (
+	"context"
+	"iter"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/utils/v2"
+
+	"github.com/weir-go/weir/middleware"
+)
+
+// callOf is a request as the policy sees it. Its strings are copies: fasthttp uses the memory again,
+// and a function of the policy may keep what it gets.
+func callOf(c fiber.Ctx) middleware.Call {
+	h := &c.Request().Header
+	return middleware.Call{
+		Method: c.Method(), Path: strings.Clone(c.Path()), Peer: address(c.RequestCtx().RemoteAddr()),
+		IgnoreCase: !c.App().Config().CaseSensitive,
+		Get: func(_ context.Context, name string) []string {
+			if name == "Host" {
+				return []string{string(h.Host())}
+			}
+			return texts(h.PeekAll(name))
+		},
+		All: func(context.Context) iter.Seq2[string, []string] {
+			return func(yield func(string, []string) bool) {
+				for name, value := range h.All() {
+					if !yield(string(name), []string{string(value)}) {
+						return
+					}
+				}
+			}
+		},
+	}
+}
+
+// texts copies values.
+func texts(values [][]byte) []string {
+	if len(values) == 0 {
+		return nil
+	}
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// address is a peer's address in its usual form, for TCP without the detours of its String.
+func address(a net.Addr) string {
+	switch a := a.(type) {
+	case nil:
+		return ""
+	case *net.TCPAddr:
+		if ip, ok := netip.AddrFromSlice(a.IP); ok && a.Zone == "" {
+			return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port)).String()
+		}
+	case *net.UnixAddr:
+		return "@" + a.Name // also of a peer without a name, as most are
+	}
+	return a.String()
+}
+
+// usual are the limit headers of nearly every response, as fasthttp wants them.
+var usual = [...]struct {
+	name string
+	key  []byte
+}{
+	{"X-Ratelimit-Limit", []byte("X-Ratelimit-Limit")},
+	{"X-Ratelimit-Remaining", []byte("X-Ratelimit-Remaining")},
+	{"X-Ratelimit-Reset", []byte("X-Ratelimit-Reset")},
+}
+
+// put sets headers of the response.
+func put(c fiber.Ctx, limits http.Header) {
+	h, rest := &c.Response().Header, len(limits)
+	for i := range usual {
+		if v := limits[usual[i].name]; len(v) == 1 {
+			h.SetCanonical(usual[i].key, utils.UnsafeBytes(v[0])) // it copies
+			rest--
+		}
+	}
+	if rest == 0 {
+		return
+	}
+	for name, values := range limits {
+		switch {
+		case strings.HasPrefix(name, "X-Ratelimit-") && name != "X-Ratelimit-Degraded":
+		case name == "Access-Control-Expose-Headers":
+			c.Append(name, values...)
+		default:
+			h.Del(name)
+			for _, v := range values {
+				h.Add(name, v)
+			}
+		}
+	}
+}
+
+// writer is the response for who writes a refusal as to net/http.
+type writer struct {
+	c       fiber.Ctx
+	header  http.Header
+	started bool
+}
+
+func (w *writer) Header() http.Header { return w.header }
+
+// WriteHeader begins the response.
+func (w *writer) WriteHeader(status int) {
+	if w.started || status < 200 {
+		return
+	}
+	w.started = true
+	w.c.Status(status)
+	put(w.c, w.header)
+}
+
+// Write appends to the body.
+func (w *writer) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.c.Write(b)
+}
