@@ -32,7 +32,8 @@
 // [Middleware.Allow] asks a rule for a subject that only the handler knows.
 //
 // docs/routers-and-proxies.md says in which order to stand with routers, proxies, CORS and
-// authentication, and has adapters for gin and echo.
+// authentication, and how to write an adapter. Those for gin, echo, fiber, gRPC and Connect are
+// modules of their own, below this package.
 //
 // The headers and bodies on the wire are those of the HTTP contract: X-RateLimit-Limit,
 // X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, and a small JSON body.

@@ -1,17 +1,25 @@
 package routers
 
 import (
-	"context"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	chimw "github.com/go-chi/chi/v5/middleware"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/labstack/echo/v4"
 	echomw "github.com/labstack/echo/v4/middleware"
+	echo5 "github.com/labstack/echo/v5"
+	echo5mw "github.com/labstack/echo/v5/middleware"
 
 	"github.com/weir-go/weir/middleware"
+	"github.com/weir-go/weir/middleware/echolimit"
+	"github.com/weir-go/weir/middleware/fiberlimit"
+	"github.com/weir-go/weir/middleware/ginlimit"
 )
 
 // ran notes which route's handler ran.
@@ -127,28 +135,9 @@ func ginEngine(set func(*gin.Engine), use gin.HandlerFunc, patterns []string) *g
 	return e
 }
 
-// chosenKey holds what a router says that it chose.
-type chosenKey struct{}
-
-// chosen is the Policy.Route of the adapters below.
-func chosen(r *http.Request) string {
-	pattern, _ := r.Context().Value(chosenKey{}).(string)
-	return pattern
-}
-
-// insideGin is the adapter of docs/routers-and-proxies.md.
+// insideGin has the adapter as a middleware of gin.
 func insideGin(m *middleware.Middleware, patterns []string) http.Handler {
-	return ginEngine(func(*gin.Engine) {}, func(c *gin.Context) {
-		passed := false
-		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			passed, c.Request = true, r
-			c.Next()
-		})
-		r := c.Request.WithContext(context.WithValue(c.Request.Context(), chosenKey{}, c.FullPath()))
-		if m.Wrap(next).ServeHTTP(c.Writer, r); !passed {
-			c.Abort()
-		}
-	}, patterns)
+	return ginEngine(func(*gin.Engine) {}, ginlimit.New(m), patterns)
 }
 
 // echoRouter is echo behind the middleware.
@@ -172,27 +161,51 @@ func echoRoutes(e *echo.Echo, patterns []string) {
 	}
 }
 
-// insideEcho is the adapter of docs/routers-and-proxies.md.
+// insideEcho has the adapter as a middleware of echo.
 func insideEcho(m *middleware.Middleware, patterns []string) http.Handler {
-	e := echo.New()
-	e.Pre(echomw.RemoveTrailingSlash())
-	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			h := m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				c.SetRequest(r)
-				c.SetResponse(echo.NewResponse(w, c.Echo()))
-				if err := next(c); err != nil {
-					c.Error(err)
-				}
-			}))
-			r := c.Request().WithContext(context.WithValue(c.Request().Context(), chosenKey{}, c.Path()))
-			h.ServeHTTP(c.Response(), r)
-			return nil
+	e := echo5.New()
+	e.Pre(echo5mw.RemoveTrailingSlash())
+	e.Use(echolimit.New(m))
+	for _, p := range patterns {
+		do := echo5.WrapHandler(handler(p))
+		if method, path := split(p); method == "" {
+			e.Any(colons(path, "*"), do)
+		} else {
+			e.Add(method, colons(path, "*"), do)
 		}
-	})
-	echoRoutes(e, patterns)
+	}
 	return e
 }
+
+// insideFiber has the adapter as a handler of fiber. Of several routes that match, fiber takes the
+// one that was registered first: so here the most specific are.
+func insideFiber(m *middleware.Middleware, patterns []string) http.Handler {
+	app := fiber.New()
+	app.Use(fiberlimit.New(m))
+	open := func(pattern string) int { return strings.Count(pattern, "{") + 10*strings.Count(pattern, "...}") }
+	patterns = slices.SortedStableFunc(slices.Values(patterns), func(a, b string) int { return open(a) - open(b) })
+	for _, p := range patterns {
+		do := func(c fiber.Ctx) error {
+			c.Set(ranHeader, url.PathEscape(p))
+			return nil
+		}
+		if method, path := split(p); method == "" {
+			app.All(colons(path, "*"), do)
+		} else {
+			app.Add([]string{method}, colons(path, "*"), do)
+		}
+	}
+	served := adaptor.FiberApp(app)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		served(w, r)
+		if p, err := url.PathUnescape(w.Header().Get(ranHeader)); err == nil && p != "" {
+			r.Context().Value(ranKey{}).(*ran).pattern = p
+		}
+	})
+}
+
+// ranHeader notes which handler ran where the request's context does not get there.
+const ranHeader = "X-Ran"
 
 // routers are all that are tried.
 func routers() []router {
@@ -207,9 +220,10 @@ func routers() []router {
 		{"gin UseRawPath", false, ginRouter(func(e *gin.Engine) { e.UseRawPath = true }), nil},
 		{"gin RemoveExtraSlash", false, ginRouter(func(e *gin.Engine) { e.RemoveExtraSlash = true }), nil},
 		{"gin UseRawPath RemoveExtraSlash", false, ginRouter(func(e *gin.Engine) { e.UseRawPath, e.RemoveExtraSlash = true, true }), nil},
-		{"inside gin", false, insideGin, chosen},
+		{"inside gin", false, insideGin, nil},
 		{"echo", false, echoRouter(), nil},
 		{"echo RemoveTrailingSlash", false, echoRouter(echomw.RemoveTrailingSlash()), nil},
-		{"inside echo", false, insideEcho, chosen},
+		{"inside echo", false, insideEcho, nil},
+		{"inside fiber", false, insideFiber, nil},
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,16 +96,19 @@ func reply(t *testing.T, err error) middlewaretest.Reply {
 }
 
 func TestFiveRules(t *testing.T) {
-	for name, options := range protocols {
-		middlewaretest.FiveRules(t, name+", local", service(options), nodes.Local)
+	var runs []middlewaretest.Run
+	over := func(name string, newLimiter func(*testing.T) []middleware.Limiter) {
+		for _, protocol := range slices.Sorted(maps.Keys(protocols)) {
+			run := protocol + ", " + name
+			runs = append(runs, middlewaretest.Run{Over: run, Rows: middlewaretest.FiveRules(t, run, service(protocols[protocol]), newLimiter)})
+		}
 	}
+	over("local", nodes.Local)
 	if testing.Short() {
 		t.Skip("three nodes start")
 	}
-	three := nodes.Three(t)
-	for name, options := range protocols {
-		middlewaretest.FiveRules(t, name+", three nodes", service(options), three)
-	}
+	over("three nodes", nodes.Three(t))
+	middlewaretest.Report(t, "testdata/rows.tsv", runs...)
 }
 
 // perHour is a rule by address.

@@ -19,7 +19,7 @@ import (
 func callOf(c fiber.Ctx) middleware.Call {
 	h := &c.Request().Header
 	return middleware.Call{
-		Method: c.Method(), Path: strings.Clone(c.Path()), Peer: address(c.RequestCtx().RemoteAddr()),
+		Method: c.Method(), Path: pathOf(c), Peer: address(c.RequestCtx().RemoteAddr()),
 		IgnoreCase: !c.App().Config().CaseSensitive,
 		Get: func(_ context.Context, name string) []string {
 			if name == "Host" {
@@ -37,6 +37,16 @@ func callOf(c fiber.Ctx) middleware.Call {
 			}
 		},
 	}
+}
+
+// pathOf is the path as fiber matches it, which leaves out all slashes at the end. One stays: with
+// it and without it a path is looked for anyway.
+func pathOf(c fiber.Ctx) string {
+	path := c.Path()
+	if strings.HasSuffix(path, "//") {
+		return strings.TrimRight(path, "/") + "/"
+	}
+	return strings.Clone(path)
 }
 
 // texts copies values.

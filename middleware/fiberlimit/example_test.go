@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/recover"
 
 	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/limiter"
@@ -24,6 +25,6 @@ func Example() {
 		panic(err)
 	}
 	app := fiber.New()
-	app.Use(fiberlimit.New(m))
+	app.Use(recover.New(), fiberlimit.New(m))
 	app.Post("/login", func(fiber.Ctx) error { return fiber.ErrUnauthorized })
 }

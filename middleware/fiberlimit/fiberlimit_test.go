@@ -50,14 +50,16 @@ func serve(app *fiber.App, m *middleware.Middleware, endpoints []middlewaretest.
 }
 
 func TestContract(t *testing.T) {
-	middlewaretest.ServerContract(t, "local", engine, nodes.Local)
-	middlewaretest.FiveRules(t, "five rules, local", middlewaretest.Server(exact).Service, nodes.Local)
+	service := middlewaretest.Server(exact).Service
+	local := middlewaretest.ServerContract(t, "local", engine, nodes.Local)
+	local = append(local, middlewaretest.FiveRules(t, "five rules, local", service, nodes.Local)...)
 	if testing.Short() {
 		t.Skip("three nodes start")
 	}
-	three := nodes.Three(t)
-	middlewaretest.ServerContract(t, "three nodes", engine, three)
-	middlewaretest.FiveRules(t, "five rules, three nodes", middlewaretest.Server(exact).Service, three)
+	limiters := nodes.Three(t)
+	three := middlewaretest.ServerContract(t, "three nodes", engine, limiters)
+	three = append(three, middlewaretest.FiveRules(t, "five rules, three nodes", service, limiters)...)
+	middlewaretest.Report(t, "testdata/rows.tsv", middlewaretest.Run{Over: "local", Rows: local}, middlewaretest.Run{Over: "three nodes", Rows: three})
 }
 
 // guard is a middleware with one rule over a limiter of this process.
@@ -127,7 +129,7 @@ func TestCase(t *testing.T) {
 	app := fiber.New()
 	app.Use(fiberlimit.New(guard(t, p, nil)))
 	app.Get("/v1/token", func(c fiber.Ctx) error { return c.SendStatus(http.StatusNoContent) })
-	for _, path := range []string{"/v1/token", "/V1/Token", "/v1/TOKEN/"} {
+	for _, path := range []string{"/v1/token", "/V1/Token", "/v1/TOKEN/", "/v1/token///"} {
 		w := send(app, path)
 		assert.Equal(t, http.StatusNoContent, w.Code, path)
 		assert.Equal(t, "7", w.Header().Get("X-RateLimit-Limit"), path)

@@ -45,14 +45,16 @@ func engine(_ *testing.T, m *middleware.Middleware, endpoints []middlewaretest.E
 }
 
 func TestContract(t *testing.T) {
-	middlewaretest.ServerContract(t, "local", engine, nodes.Local)
-	middlewaretest.FiveRules(t, "five rules, local", middlewaretest.Server(engine).Service, nodes.Local)
+	service := middlewaretest.Server(engine).Service
+	local := middlewaretest.ServerContract(t, "local", engine, nodes.Local)
+	local = append(local, middlewaretest.FiveRules(t, "five rules, local", service, nodes.Local)...)
 	if testing.Short() {
 		t.Skip("three nodes start")
 	}
-	three := nodes.Three(t)
-	middlewaretest.ServerContract(t, "three nodes", engine, three)
-	middlewaretest.FiveRules(t, "five rules, three nodes", middlewaretest.Server(engine).Service, three)
+	limiters := nodes.Three(t)
+	three := middlewaretest.ServerContract(t, "three nodes", engine, limiters)
+	three = append(three, middlewaretest.FiveRules(t, "five rules, three nodes", service, limiters)...)
+	middlewaretest.Report(t, "testdata/rows.tsv", middlewaretest.Run{Over: "local", Rows: local}, middlewaretest.Run{Over: "three nodes", Rows: three})
 }
 
 // guard is a middleware with one rule over a limiter of this process.

@@ -22,11 +22,12 @@ import (
 )
 
 func TestFiveRules(t *testing.T) {
-	middlewaretest.FiveRules(t, "local", service, nodes.Local)
+	local := middlewaretest.FiveRules(t, "local", service, nodes.Local)
 	if testing.Short() {
 		t.Skip("three nodes start")
 	}
-	middlewaretest.FiveRules(t, "three nodes", service, nodes.Three(t))
+	three := middlewaretest.FiveRules(t, "three nodes", service, nodes.Three(t))
+	middlewaretest.Report(t, "testdata/rows.tsv", middlewaretest.Run{Over: "local", Rows: local}, middlewaretest.Run{Over: "three nodes", Rows: three})
 }
 
 // perHour is a rule by address.

@@ -53,25 +53,27 @@ var rows = []row{
 // library. newLimiter is called once per row and returns limiters that share their budgets:
 // one for a process, one per node for a cluster, to whom the requests go in turn. Two rows wait
 // a second each.
-func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middleware.Limiter) {
-	contract(t, name, setup{server: Wrapped, outside: true}, newLimiter)
+func Contract(t *testing.T, name string, newLimiter func(t *testing.T) []middleware.Limiter) []Row {
+	return contract(t, name, setup{server: Wrapped, outside: true}, newLimiter)
 }
 
 // ServerContract is Contract for another way to put a middleware in front of handlers: for an
 // adapter of a framework.
-func ServerContract(t *testing.T, name string, server Server, newLimiter func(t *testing.T) []middleware.Limiter) {
-	contract(t, name, setup{server: server}, newLimiter)
+func ServerContract(t *testing.T, name string, server Server, newLimiter func(t *testing.T) []middleware.Limiter) []Row {
+	return contract(t, name, setup{server: server}, newLimiter)
 }
 
-func contract(t *testing.T, name string, over setup, newLimiter func(t *testing.T) []middleware.Limiter) {
+func contract(t *testing.T, name string, over setup, newLimiter func(t *testing.T) []middleware.Limiter) (became []Row) {
 	t.Run(name, func(t *testing.T) {
 		for _, r := range rows {
-			t.Run(r.name, func(t *testing.T) {
+			ok := t.Run(r.name, func(t *testing.T) {
 				over.limiters = newLimiter(t)
 				r.run(t, over)
 			})
+			became = append(became, Row{r.name, ok})
 		}
 	})
+	return became
 }
 
 // reference is the contract's table: a request of each limited kind, and its limit.

@@ -10,15 +10,18 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	middlewaretest.Contract(t, "local", nodes.Local)
+	local := middlewaretest.Contract(t, "local", nodes.Local)
 	middlewaretest.Contract(t, "three nodes that share", func(*testing.T) []middleware.Limiter {
 		l := limiter.NewLocal(limiter.Config{})
 		return []middleware.Limiter{l, l, l}
 	})
-}
-
-func TestFiveRules(t *testing.T) {
 	service := middlewaretest.Server(middlewaretest.Wrapped).Service
-	middlewaretest.FiveRules(t, "local", service, nodes.Local)
-	middlewaretest.FiveRules(t, "three nodes", service, nodes.Three(t))
+	local = append(local, middlewaretest.FiveRules(t, "five rules, local", service, nodes.Local)...)
+	if testing.Short() {
+		t.Skip("three nodes start")
+	}
+	limiters := nodes.Three(t)
+	three := middlewaretest.Contract(t, "three nodes", limiters)
+	three = append(three, middlewaretest.FiveRules(t, "five rules, three nodes", service, limiters)...)
+	middlewaretest.Report(t, "testdata/rows.tsv", middlewaretest.Run{Over: "local", Rows: local}, middlewaretest.Run{Over: "three nodes", Rows: three})
 }

@@ -91,7 +91,7 @@ func (f *five) send(t *testing.T, path, client string, more ...string) Reply {
 }
 
 // FiveRules runs the five rules as subtests of name.
-func FiveRules(t *testing.T, name string, service Service, newLimiter func(t *testing.T) []middleware.Limiter) {
+func FiveRules(t *testing.T, name string, service Service, newLimiter func(t *testing.T) []middleware.Limiter) (became []Row) {
 	rows := []struct {
 		name string
 		run  func(t *testing.T, f *five)
@@ -104,7 +104,7 @@ func FiveRules(t *testing.T, name string, service Service, newLimiter func(t *te
 	}
 	t.Run(name, func(t *testing.T) {
 		for _, r := range rows {
-			t.Run(r.name, func(t *testing.T) {
+			ok := t.Run(r.name, func(t *testing.T) {
 				f := &five{}
 				for _, l := range newLimiter(t) {
 					m, err := middleware.New(l, fiveRules())
@@ -113,8 +113,10 @@ func FiveRules(t *testing.T, name string, service Service, newLimiter func(t *te
 				}
 				r.run(t, f)
 			})
+			became = append(became, Row{"five rules: " + r.name, ok})
 		}
 	})
+	return became
 }
 
 // Thirty calls of one address pass, whatever keys it sends.
