@@ -21,9 +21,9 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if kind == wire.KindGive {
 		return n.giveHeld(c)
 	}
-	got := n.leases.got.Load()
+	got := n.leases.Got()
 	c.Decision, ok = n.takeOnce(n.view.Load(), n.awake(), c)
-	return ok && (c.Decision.Allowed || c.Decision.Degraded || !n.leases.denied(c.ID, got))
+	return ok && (c.Decision.Allowed || c.Decision.Degraded || !n.leases.MayCome(c.ID, got))
 }
 
 // passOn answers later, from a goroutine of its own.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/lease"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -16,31 +17,33 @@ import (
 // What a node does about its own leases: asks for them, and gives back what it is asked
 // for or cannot keep.
 
-// askLease asks the holder of a budget for a slice, and does not wait for it.
-func (n *Node) askLease(v *view, id ledger.ID, l limiter.Limit, want int64) {
-	c, began := &wire.Lease{ID: id, Limit: l, Want: want, Number: n.near.ask(id)}, n.clock.age()
+// askLease sends an ask to the holder of a budget, and does not wait for the slice.
+func (n *Node) askLease(v *view, id ledger.ID, l limiter.Limit, a lease.Ask) {
+	c, began := &wire.Lease{ID: id, Limit: l, Want: a.Want, Number: a.Number}, n.clock.age()
 	p, _ := v.holderPeer(id.Partition(), 0)
 	if p == nil || p.down.Load() || n.leaving.Load() {
-		n.near.answered(c, errDown, false, 0, began, began)
+		n.near.Failed(id, false, began)
 		return
 	}
 	done := func(err error) {
+		if err == nil {
+			n.near.Heard(c, p.origin, began, n.clock.age())
+			return
+		}
+		n.failed(p, err)
 		var call *transport.CallError
 		var refused transport.RemoteError
 		unsent := errors.As(err, &call) && !call.Sent || errors.As(err, &refused)
-		if err != nil {
-			n.failed(p, err)
-		}
-		n.near.answered(c, err, !unsent, p.origin, began, n.clock.age())
+		n.near.Failed(id, !unsent, n.clock.age())
 	}
 	if err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindLease, c, done); err != nil {
-		n.near.answered(c, err, false, 0, began, began)
+		n.near.Failed(id, false, began)
 	}
 }
 
 // serveRecall answers a recall, when what was granted before it has arrived.
 func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from ledger.Origin, buf []byte) ([]byte, bool, error) {
-	wait := n.near.recall(c, from, n.clock.age(), false)
+	wait := n.near.Recall(c, from, n.clock.age(), false)
 	if wait == nil {
 		return c.AppendAnswer(buf), true, nil
 	}
@@ -52,7 +55,7 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from
 		case <-timer.C:
 		case <-n.ctx.Done():
 		}
-		n.near.recall(c, from, n.clock.age(), true)
+		n.near.Recall(c, from, n.clock.age(), true)
 		t.Answer(id, c.AppendAnswer(nil), nil) // lost with its connection
 	})
 	if !ok {
@@ -66,16 +69,12 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from
 // granted it can: what is to be given back there is returned.
 func (n *Node) returnLeases(pick func(from ledger.Origin, a limiter.Algorithm) bool) (buckets []*takeCall) {
 	age := n.clock.age()
-	n.near.abandoned(age, pick, func(id ledger.ID, l limiter.Limit, left int64, end time.Duration) {
-		if l.Algorithm == limiter.TokenBucket {
-			buckets = append(buckets, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: min(left, l.Capacity())}})
+	n.near.Abandon(age, pick, func(r lease.Rest) {
+		if r.Limit.Algorithm == limiter.TokenBucket {
+			buckets = append(buckets, &takeCall{Take: wire.Take{ID: r.ID, Limit: r.Limit, Cost: min(r.Left, r.Limit.Capacity())}})
 			return
 		}
-		counted := n.clock.Own(end)
-		if l.Algorithm == limiter.SlidingWindow {
-			counted += int64(slidingLead)
-		}
-		n.ledger.Return(id, budget(&l), left, n.clock.Own(age), counted)
+		n.ledger.Return(r.ID, wire.Budget(&r.Limit), r.Left, n.clock.Own(age), n.clock.Own(r.Window))
 	})
 	return buckets
 }

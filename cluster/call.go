@@ -28,19 +28,14 @@ func (c *takeCall) named() {
 	}
 }
 
-// budget is what the ledger needs to know of a limit.
-func budget(l *limiter.Limit) ledger.Limit {
-	return ledger.Limit{Quota: l.Quota, Window: l.Window, Burst: l.Burst, Algorithm: ledger.Algorithm(l.Algorithm)}
-}
-
 // id stands for a key's budget under a limit.
 func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
-	b := budget(l)
+	b := wire.Budget(l)
 	return n.hasher.ID(key, &b)
 }
 
 // window names the window of a limit in which something counts at an age of this process.
 func (n *Node) window(id ledger.ID, l *limiter.Limit, age time.Duration, noted bool) limiter.Window {
-	b := budget(l)
+	b := wire.Budget(l)
 	return ledger.NameWindow(id, &b, n.clock.At(age), noted)
 }

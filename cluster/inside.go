@@ -6,6 +6,7 @@ package cluster
 //	Node                take, serve, ship, the loop, start and leave
 //	 ├ membership       who is there
 //	 ├ ctime            what time it is
+//	 ├ lease            what may be decided without a call
 //	 ├ wire             what is said
 //	 ├ port             where it comes in
 //	 ├ wait             how long to wait for whom
@@ -30,8 +31,8 @@ package cluster
 //	who counts a request, and once?   once.go, internal/tally; late.go for answers that come too late
 //	how does a partition move?        handover.go, claim.go; leave.go when a node leaves
 //	how do counts get elsewhere?      ship.go
-//	what is decided without a call?   near.go (denials), spend.go (leases)
-//	who may lease, and until when?    lease.go; ask.go is the lessee's side of the calls
+//	what is decided without a call?   internal/lease; ask.go for what is leased to this node
+//	who may lease, and until when?    internal/lease; lease.go for what this node leases to others
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
 //	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
@@ -52,15 +53,6 @@ package cluster
 // holder knows every count of the old one. That makes joins, leaves and rolling
 // restarts exact. Only where a holder is gone does its owner begin without a complete,
 // on the copies that it was sent.
-//
-// # Leases
-//
-// The holder of a budget hands slices of it to nodes that take from it much. A slice
-// is counted as spent when it is handed out, and a slice is small against what is left,
-// so takes near the end of a budget are exact ones. Before the holder denies, and before
-// it hands the partition over, it calls back what is out and counts what comes. An ask
-// has a number and may be repeated, a recall likewise, so that a lost message loses no
-// budget. What a lessee cannot give to who handed it out it puts into its own slots.
 //
 // # Invariants
 //

@@ -91,7 +91,7 @@ func (n *Node) pace(every, revise time.Duration) time.Duration {
 		n.resting.Store(loopBusy)
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}
-	if n.ledger.HasDue().Len() > 0 || n.behind.Load() != 0 || n.leases.n.Load() > 0 || n.leaving.Load() ||
+	if n.ledger.HasDue().Len() > 0 || n.behind.Load() != 0 || n.leases.Leased() > 0 || n.leaving.Load() ||
 		!v.caught || n.clock.Error() != 0 {
 		n.resting.Store(loopBusy)
 		return every

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/journal"
+	"github.com/weir-go/weir/cluster/internal/lease"
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/cluster/internal/tally"
@@ -36,8 +37,8 @@ type Node struct {
 	hasher ledger.Hasher
 	ledger *ledger.Ledger
 	clock  clock
-	near   *near
-	leases leases
+	near   *lease.Table
+	leases lease.Lessor[*peer]
 	holds  ledger.Holds
 	calls  sync.Pool // of *takeCall
 
@@ -118,7 +119,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}}
-	n.near, n.leases.out, n.tallies = newNear(), map[ledger.ID]*leased{}, tally.New()
+	n.near, n.tallies = lease.NewTable(), tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
 	n.logs = journal.New(cfg.Logger.Handler().WithAttrs([]slog.Attr{slog.String("node", cfg.Name)}))

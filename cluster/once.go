@@ -69,7 +69,7 @@ func (n *Node) forget(u *wire.Undone, asker bool) bool {
 	if was == tally.Uncounted {
 		return false
 	}
-	n.ledger.Refund(u.ID, budget(&u.Limit), u.Cost, n.clock.Own(age), u.Window)
+	n.ledger.Refund(u.ID, wire.Budget(&u.Limit), u.Cost, n.clock.Own(age), u.Window)
 	if u.Window.Noted() {
 		n.holds.End(u.ID, u.Cost)
 	}

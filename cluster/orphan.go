@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
@@ -82,7 +83,7 @@ func (n *Node) caution(v *view, mode limiter.Split, id ledger.ID, l *limiter.Lim
 		return one, true
 	}
 	// The last holder may be in the minority, and did not know it at first.
-	b := budget(l)
+	b := wire.Budget(l)
 	began := age - time.Duration(now-ledger.WindowStart(id, &b, now))
 	return ledger.Share{Seen: v.sets.With, Known: v.sets.Base}, mode == limiter.SplitQuorum && began < since
 }

@@ -24,7 +24,7 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
 		at := max(r.began, n.clock.age()-r.by.pace.OneWay()) // it may have been held up on its way
-		n.near.deny(c.ID, &c.Limit, c.Cost, d, r.began, at, r.v.serial)
+		n.near.Deny(c.ID, &c.Limit, c.Cost, d, r.began, at, r.v.serial)
 	}
 	return d, err
 }
@@ -337,7 +337,7 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 	n, c, age := r.n, r.c, r.n.clock.age()
 	if r.kind == wire.KindGive {
-		n.ledger.Refund(c.ID, budget(&c.Limit), c.Cost, n.clock.Own(age), c.Of)
+		n.ledger.Refund(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), c.Of)
 		return limiter.Decision{}
 	}
 	if c.cameLate() {
@@ -373,7 +373,7 @@ func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limite
 }
 
 func (n *Node) forced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
-	d := limiter.Decision(n.ledger.Take(c.ID, budget(&c.Limit), c.Cost, n.clock.Own(age), s))
+	d := limiter.Decision(n.ledger.Take(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), s))
 	if c.Trial && d.Allowed {
 		d.Window = n.window(c.ID, &c.Limit, age, false)
 	}

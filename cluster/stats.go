@@ -31,8 +31,8 @@ func (n *Node) Stats() Stats {
 	v := n.view.Load()
 	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.pendings.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
-		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.denied.Load(), Leased: n.near.leased.Load(),
-		LeasedOut: int(n.leases.n.Load()), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
+		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.Denied(), Leased: n.near.Leased(),
+		LeasedOut: n.leases.Leased(), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {
 		if p.down.Load() {

@@ -132,7 +132,7 @@ func (n *Node) stepClock() {
 	if d == 0 {
 		return
 	}
-	n.near.forgetAll(n.clock.age())
+	n.near.ForgetAll(n.clock.age())
 	for _, p := range n.view.Load().all {
 		p.time.Doubt()
 	}

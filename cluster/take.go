@@ -35,18 +35,18 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 	}
 	id, v, age := n.id(key, &l), n.view.Load(), n.awake()
 	if n.ledger.Held().Has(id.Partition()) {
-		got := n.leases.got.Load()
+		got := n.leases.Got()
 		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
-		if ok && !d.Allowed && !d.Degraded && n.leases.denied(id, got) {
+		if ok && !d.Allowed && !d.Degraded && n.leases.MayCome(id, got) {
 			d, ok = n.takeRecalled(ctx, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial}}, time.Now().Add(n.patience(nil)))
 		}
 		if ok {
 			return d, nil
 		}
 	}
-	d, ok, want := n.near.take(id, &l, cost, age, v.serial)
-	if want > 0 {
-		n.askLease(v, id, l, want)
+	d, ok, ask := n.near.Take(id, &l, cost, age, v.serial)
+	if ask.Want > 0 {
+		n.askLease(v, id, l, ask)
 	}
 	if ok {
 		if trial && d.Allowed {
@@ -67,9 +67,9 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 // takeHere is takeOnce, and where that denies, once more when all is here that can be
 // called back, or at end.
 func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, c *takeCall, end time.Time) (limiter.Decision, bool) {
-	got := n.leases.got.Load()
+	got := n.leases.Got()
 	d, ok := n.takeOnce(v, age, c)
-	if ok && !d.Allowed && !d.Degraded && n.leases.denied(c.ID, got) {
+	if ok && !d.Allowed && !d.Degraded && n.leases.MayCome(c.ID, got) {
 		return n.takeRecalled(ctx, c, end)
 	}
 	return d, ok
@@ -103,13 +103,13 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 		return nil
 	}
 	_, err := n.takeRemote(ctx, wire.KindGive, c)
-	n.near.forget(id, n.clock.age())
+	n.near.Forget(id, n.clock.age())
 	return err
 }
 
 // giveHeld gives back what another node was asked to, if this one holds the partition.
 func (n *Node) giveHeld(c *takeCall) bool {
-	ok := n.ledger.RefundHeld(c.ID, budget(&c.Limit), c.Cost, n.clock.ownNow(), c.Of)
+	ok := n.ledger.RefundHeld(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.ownNow(), c.Of)
 	if ok && c.Of.Noted() {
 		n.holds.End(c.ID, c.Cost)
 	}
@@ -139,7 +139,7 @@ func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Lim
 	if trial {
 		n.holds.Begin(id, cost, now)
 	}
-	b := budget(l)
+	b := wire.Budget(l)
 	d, ok := n.ledger.TakeHeld(id, b, cost, now, s)
 	if trial || !d.Allowed {
 		n.holds.Settle(&d, id, &b, cost, now, trial)

@@ -42,6 +42,8 @@ var allowed = map[string]struct {
 	"cluster/internal/wire": {[]string{module + "/limiter", module + "/internal/ledger", module + "/transport"},
 		"it writes and reads messages, and does not know what they are for"},
 	"cluster/internal/ctime": {nil, "cluster time is a pure function of ages and of what peers said"},
+	"cluster/internal/lease": {[]string{module + "/cluster/internal/wire", module + "/limiter", module + "/internal/ledger"},
+		"who may decide without a call is a pure function of ages, answers and the ledger"},
 	"cluster/internal/membership": {[]string{module + "/internal/ledger", module + "/ring", module + "/transport", "github.com/hashicorp/memberlist"},
 		"who is there: of the ledger it knows a process's number alone, of the ring how many nodes it may have"},
 	"cluster/internal/port": {[]string{module + "/transport", "github.com/hashicorp/memberlist"},

@@ -89,6 +89,11 @@ func readLimit(r *transport.Reader) (l limiter.Limit, bits uint64) {
 	return l, bits >> limitBits
 }
 
+// Budget is what a ledger needs to know of a limit that travels.
+func Budget(l *limiter.Limit) ledger.Limit {
+	return ledger.Limit{Quota: l.Quota, Window: l.Window, Burst: l.Burst, Algorithm: ledger.Algorithm(l.Algorithm)}
+}
+
 func appendID(b []byte, id ledger.ID) []byte {
 	return transport.AppendUint(transport.AppendUint(b, id.Hi), id.Lo)
 }

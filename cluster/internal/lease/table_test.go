@@ -1,4 +1,4 @@
-package cluster
+package lease
 
 import (
 	"testing"
@@ -20,7 +20,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 	for name, c := range map[string]struct {
 		d      limiter.Decision
 		look   bool // 0 was denied, not 2
-		change func(n *near, l *limiter.Limit)
+		change func(n *Table, l *limiter.Limit)
 		cost   int64
 		after  time.Duration
 		serial uint32
@@ -36,24 +36,24 @@ func TestDenialsAreRemembered(t *testing.T) {
 		"when it can succeed":      {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond},
 		"just before":              {d: limiter.Decision{RetryAfter: time.Millisecond}, cost: 2, after: time.Millisecond - 1, want: true},
 		"another view":             {d: denied, cost: 2, serial: 1},
-		"another quota":            {d: denied, cost: 2, change: func(_ *near, l *limiter.Limit) { l.Quota = 20 }},
-		"a refund":                 {d: denied, cost: 2, change: func(n *near, _ *limiter.Limit) { n.forget(id, at) }},
+		"another quota":            {d: denied, cost: 2, change: func(_ *Table, l *limiter.Limit) { l.Quota = 20 }},
+		"a refund":                 {d: denied, cost: 2, change: func(n *Table, _ *limiter.Limit) { n.Forget(id, at) }},
 		"degraded":                 {d: limiter.Decision{RetryAfter: time.Hour, Degraded: true}, cost: 2},
 		"something remains":        {d: limiter.Decision{RetryAfter: time.Hour, Remaining: 1}, cost: 2},
 		"it was admitted, in fact": {d: limiter.Decision{Allowed: true}, cost: 2},
 	} {
-		n, asked := newNear(), l
+		n, asked := NewTable(), l
 		denied := int64(2)
 		if c.look {
 			denied = 0
 		}
-		n.deny(id, &l, denied, c.d, at, at, 0)
+		n.Deny(id, &l, denied, c.d, at, at, 0)
 		if c.change != nil {
 			c.change(n, &asked)
 		}
-		d, ok, want := n.take(id, &asked, c.cost, at+c.after, c.serial)
+		d, ok, ask := n.Take(id, &asked, c.cost, at+c.after, c.serial)
 		require.Equal(t, c.want, ok, name)
-		require.Zero(t, want, name)
+		require.Zero(t, ask, name)
 		if ok {
 			require.Equal(t, limiter.Decision{RetryAfter: c.d.RetryAfter - c.after, ResetAfter: max(0, c.d.ResetAfter-c.after)}, d, name)
 		}
@@ -62,11 +62,11 @@ func TestDenialsAreRemembered(t *testing.T) {
 
 // A look is never answered from memory, not even where the smallest cost was denied.
 func TestLooksAreNotRemembered(t *testing.T) {
-	n, id, l := newNear(), ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
-	n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
-	_, ok, _ := n.take(id, &l, 1, time.Second, 0)
+	n, id, l := NewTable(), ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
+	n.Deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
+	_, ok, _ := n.Take(id, &l, 1, time.Second, 0)
 	require.True(t, ok)
-	_, ok, _ = n.take(id, &l, 0, time.Second, 0)
+	_, ok, _ = n.Take(id, &l, 0, time.Second, 0)
 	require.False(t, ok)
 }
 
@@ -74,10 +74,10 @@ func TestLooksAreNotRemembered(t *testing.T) {
 func TestDenialsOvertakenByARefund(t *testing.T) {
 	id, l := ledger.ID{Hi: 7, Lo: 7}, limiter.Per(10, time.Hour)
 	for gave, want := range map[time.Duration]bool{0: true, time.Second - 1: true, time.Second: false, 2 * time.Second: false} {
-		n := newNear()
-		n.forget(id, gave)
-		n.deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
-		_, ok, _ := n.take(id, &l, 1, 3*time.Second/2, 0)
+		n := NewTable()
+		n.Forget(id, gave)
+		n.Deny(id, &l, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
+		_, ok, _ := n.Take(id, &l, 1, 3*time.Second/2, 0)
 		require.Equal(t, want, ok, "given back at %v", gave)
 	}
 }
@@ -85,64 +85,63 @@ func TestDenialsOvertakenByARefund(t *testing.T) {
 // However many budgets are asked for, what is remembered is bounded, and what is leased
 // is not what goes.
 func TestWhatIsLeasedStays(t *testing.T) {
-	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
+	n, l := NewTable(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
 	kept := ledger.ID{Hi: 3, Lo: 1}
-	_, ok, want := n.take(kept, &l, 1, time.Second, 0)
+	_, ok, ask := n.Take(kept, &l, 1, time.Second, 0)
 	require.False(t, ok)
-	require.Positive(t, want)
-	c := &wire.Lease{ID: kept, Limit: l, Number: n.ask(kept), Slice: 20, ResetAfter: time.Hour}
-	n.answered(c, nil, true, 5, time.Second, time.Second)
+	require.Positive(t, ask.Want)
+	n.Heard(&wire.Lease{ID: kept, Limit: l, Number: ask.Number, Slice: 20, ResetAfter: time.Hour}, 5, time.Second, time.Second)
 	off := limiter.Limit{Quota: 1, Window: time.Hour}
 	for i := range uint64(100_000) {
-		n.deny(ledger.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
+		n.Deny(ledger.ID{Hi: i, Lo: 2}, &off, 1, limiter.Decision{RetryAfter: time.Hour}, time.Second, time.Second, 0)
 	}
 	for range 20 {
-		d, ok, _ := n.take(kept, &l, 1, 2*time.Second, 0)
+		d, ok, _ := n.Take(kept, &l, 1, 2*time.Second, 0)
 		require.True(t, ok && d.Allowed)
 	}
-	_, ok, _ = n.take(kept, &l, 1, 2*time.Second, 0)
+	_, ok, _ = n.Take(kept, &l, 1, 2*time.Second, 0)
 	require.False(t, ok, "all is spent")
 }
 
 // What is called back can be spent no more, and if the answer to that is lost, the next
 // one is the same. A slice that has not come by then counts as lost, and is refused.
 func TestRecall(t *testing.T) {
-	n, l := newNear(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
+	n, l := NewTable(), limiter.Limit{Quota: 1000, Window: time.Hour, Lease: limiter.LeaseAlways}
 	id := ledger.ID{Hi: 3, Lo: 1}
 	ask := func(age time.Duration) *wire.Lease {
-		_, _, want := n.take(id, &l, 1, age, 0)
-		require.Positive(t, want)
-		return &wire.Lease{ID: id, Limit: l, Number: n.ask(id), Slice: 20, ResetAfter: time.Hour}
+		_, _, a := n.Take(id, &l, 1, age, 0)
+		require.Positive(t, a.Want)
+		return &wire.Lease{ID: id, Limit: l, Number: a.Number, Slice: 20, ResetAfter: time.Hour}
 	}
 	c := ask(time.Second)
-	n.answered(c, nil, true, 5, time.Second, time.Second)
-	_, ok, _ := n.take(id, &l, 3, time.Second, 0)
+	n.Heard(c, 5, time.Second, time.Second)
+	_, ok, _ := n.Take(id, &l, 3, time.Second, 0)
 	require.True(t, ok)
 	for range 2 {
 		r := &wire.Recall{ID: id, Number: c.Number}
-		require.Nil(t, n.recall(r, 5, time.Second, false))
+		require.Nil(t, n.Recall(r, 5, time.Second, false))
 		require.Equal(t, wire.Recall{ID: id, Number: c.Number, Left: 17}, *r)
 	}
 	r := &wire.Recall{ID: id, Number: c.Number}
-	require.Nil(t, n.recall(r, 6, time.Second, false))
+	require.Nil(t, n.Recall(r, 6, time.Second, false))
 	require.Zero(t, r.Left, "it is another's")
 
 	late := ask(time.Second)
 	r = &wire.Recall{ID: id, Number: late.Number}
-	wait := n.recall(r, 5, time.Second, false)
+	wait := n.Recall(r, 5, time.Second, false)
 	require.NotNil(t, wait)
-	n.recall(r, 5, time.Second, true)
+	n.Recall(r, 5, time.Second, true)
 	require.True(t, r.Lost)
-	n.answered(late, nil, true, 5, time.Second, time.Second)
+	n.Heard(late, 5, time.Second, time.Second)
 	<-wait
-	_, ok, _ = n.take(id, &l, 1, time.Second, 0)
+	_, ok, a := n.Take(id, &l, 1, time.Second, 0)
 	require.False(t, ok, "what is lost there must not be spent here")
+	require.NotEqual(t, late.Number, a.Number)
 
-	n.answered(&wire.Lease{ID: id, Limit: l, Number: n.ask(id)}, nil, true, 5, time.Second, time.Second)
+	n.Heard(&wire.Lease{ID: id, Limit: l, Number: a.Number}, 5, time.Second, time.Second)
 	failed := ask(2 * time.Second)
-	n.answered(failed, errDown, true, 0, 2*time.Second, 2*time.Second)
-	ask(3 * time.Second)
-	require.Equal(t, failed.Number, n.ask(id), "it is asked again under its number")
+	n.Failed(id, true, 2*time.Second)
+	require.Equal(t, failed.Number, ask(3*time.Second).Number, "it is asked again under its number")
 }
 
 // A lease may be spent only as long as its window lasts, and a bucket's only as far as
@@ -162,13 +161,13 @@ func TestLeasesEnd(t *testing.T) {
 		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 20 * time.Second, 15 * time.Second, 5},
 		{limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket}, 40 * time.Second, 15 * time.Second, 20},
 	} {
-		n, id := newNear(), ledger.ID{Hi: 3, Lo: 1}
+		n, id := NewTable(), ledger.ID{Hi: 3, Lo: 1}
 		c.l.Lease = limiter.LeaseAlways
-		n.take(id, &c.l, 1, time.Second, 0)
-		n.answered(&wire.Lease{ID: id, Limit: c.l, Number: n.ask(id), Slice: 20, ResetAfter: c.reset}, nil, true, 5, time.Second, time.Second)
+		_, _, a := n.Take(id, &c.l, 1, time.Second, 0)
+		n.Heard(&wire.Lease{ID: id, Limit: c.l, Number: a.Number, Slice: 20, ResetAfter: c.reset}, 5, time.Second, time.Second)
 		got := int64(0)
 		for {
-			if _, ok, _ := n.take(id, &c.l, 1, time.Second+c.after, 0); !ok {
+			if _, ok, _ := n.Take(id, &c.l, 1, time.Second+c.after, 0); !ok {
 				break
 			}
 			got++

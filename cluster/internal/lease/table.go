@@ -1,4 +1,4 @@
-package cluster
+package lease
 
 import (
 	"sync"
@@ -14,32 +14,32 @@ import (
 // It is a table of fixed size, and whatever falls out of it is asked for again.
 
 const (
-	nearSets = 2048 // a power of two
-	nearWays = 4    // budgets in a set: nearSets × nearWays in all, some 1.5 MB
+	setsMax = 2048 // a power of two
+	ways    = 4    // budgets in a set: setsMax × ways in all, some 1.5 MB
 
 	denyMax    = time.Second            // a denial is believed for no longer, so that a reset is seen
 	demandTime = 100 * time.Millisecond // demand is counted by such periods
 	leaseRate  = 100                    // takes in a period from which on LeaseAuto leases
 )
 
-// near is the table. Its times are ages of this process.
-type near struct {
-	sets   []nearSet
-	leases atomic.Bool  // there has been one
-	leased atomic.Int64 // admitted from leases
-	denied atomic.Int64 // denied from memory
-	asks   atomic.Uint64
+// Table is that table. Its times are ages of this process. It is safe for concurrent use.
+type Table struct {
+	sets    []set
+	leases  atomic.Bool  // there has been one
+	leased  atomic.Int64 // admitted from leases
+	denied  atomic.Int64 // denied from memory
+	numbers atomic.Uint64
 }
 
-// nearSet is the budgets that compete for some places.
-type nearSet struct {
+// set is the budgets that compete for some places.
+type set struct {
 	mu     sync.Mutex
-	keys   [nearWays]nearKey
+	keys   [ways]budget
 	gaveAt time.Duration // when something was given back last: older calls may not know of it
 }
 
-// nearKey is what is remembered of one budget.
-type nearKey struct {
+// budget is what is remembered of one budget.
+type budget struct {
 	id     ledger.ID
 	lim    limiter.Limit // of the denial and the lease
 	usedAt time.Duration // 0 is a free place
@@ -53,15 +53,22 @@ type nearKey struct {
 	period    int64
 	now, last demand
 
-	lease leaseHere
+	lease holding
 }
 
-func newNear() *near { return &near{sets: make([]nearSet, nearSets)} }
+// NewTable makes an empty one.
+func NewTable() *Table { return &Table{sets: make([]set, setsMax)} }
 
-func (t *near) set(id ledger.ID) *nearSet { return &t.sets[id.Hi%nearSets] }
+// Leased is how many takes were admitted from leases.
+func (t *Table) Leased() int64 { return t.leased.Load() }
+
+// Denied is how many takes were denied from memory.
+func (t *Table) Denied() int64 { return t.denied.Load() }
+
+func (t *Table) set(id ledger.ID) *set { return &t.sets[id.Hi%setsMax] }
 
 // find is what is remembered of an id, or nil.
-func (s *nearSet) find(id ledger.ID) *nearKey {
+func (s *set) find(id ledger.ID) *budget {
 	for i := range s.keys {
 		if k := &s.keys[i]; k.id == id && k.usedAt != 0 {
 			return k
@@ -72,28 +79,28 @@ func (s *nearSet) find(id ledger.ID) *nearKey {
 
 // place is where to remember an id: what it has already, or that of the budget that
 // was used least lately, if it has nothing to lose; else nil.
-func (s *nearSet) place(id ledger.ID, age time.Duration) *nearKey {
+func (s *set) place(id ledger.ID, age time.Duration) *budget {
 	if k := s.find(id); k != nil {
 		return k
 	}
-	var best *nearKey
+	var best *budget
 	for i := range s.keys {
 		if k := &s.keys[i]; !k.lease.busy(age) && (best == nil || k.usedAt < best.usedAt) {
 			best = k
 		}
 	}
 	if best != nil {
-		*best = nearKey{id: id, usedAt: max(1, age)}
+		*best = budget{id: id, usedAt: max(1, age)}
 	}
 	return best
 }
 
-// take answers a take from memory, if it can; a look never, whoever looks wants to know.
-// Where want is not 0, the caller must ask the holder for a slice of that size, and tell
-// answered.
-func (t *near) take(id ledger.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, want int64) {
+// Take answers a take from memory, if it can; a look never, whoever looks wants to know.
+// Where it returns an ask, the caller must send it to the holder, and end it by Heard or
+// Failed.
+func (t *Table) Take(id ledger.ID, l *limiter.Limit, cost int64, age time.Duration, serial uint32) (d limiter.Decision, ok bool, ask Ask) {
 	if cost == 0 {
-		return d, false, 0
+		return d, false, ask
 	}
 	s := t.set(id)
 	s.mu.Lock()
@@ -101,28 +108,28 @@ func (t *near) take(id ledger.ID, l *limiter.Limit, cost int64, age time.Duratio
 	k := s.find(id)
 	if k == nil {
 		if l.Lease == limiter.LeaseOff {
-			return d, false, 0
+			return d, false, ask
 		}
 		if k = s.place(id, age); k == nil {
-			return d, false, 0
+			return d, false, ask
 		}
 	}
 	k.usedAt = max(1, age)
 	k.count(cost, age)
-	if d, ok, want = k.spend(l, cost, age); ok {
+	if d, ok, ask = k.spend(l, cost, age, &t.numbers); ok {
 		t.leased.Add(1)
-		return d, true, want
+		return d, true, ask
 	}
 	if k.deniedTo > age && k.deniesToo(cost) && k.deniedIn == serial && k.lim == *l {
 		t.denied.Add(1)
-		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, want
+		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, ask
 	}
-	return d, false, want
+	return d, false, ask
 }
 
 // deniesToo says whether a denial that is remembered is also one of a cost, with the same
 // wait. A larger cost waits until the same window ends, but longer for a bucket to fill.
-func (k *nearKey) deniesToo(cost int64) bool {
+func (k *budget) deniesToo(cost int64) bool {
 	return cost == k.deniedCost || cost > k.deniedCost && k.lim.Algorithm == limiter.FixedWindow
 }
 
@@ -130,7 +137,7 @@ func (k *nearKey) deniesToo(cost int64) bool {
 type demand struct{ takes, cost int64 }
 
 // count counts a take.
-func (k *nearKey) count(cost int64, age time.Duration) {
+func (k *budget) count(cost int64, age time.Duration) {
 	if p := int64(age / demandTime); p != k.period {
 		if k.last = k.now; p != k.period+1 {
 			k.last = demand{}
@@ -141,10 +148,10 @@ func (k *nearKey) count(cost int64, age time.Duration) {
 	k.now.cost += cost
 }
 
-// deny remembers a denial that the holder gave, at about the age at, to a call begun
+// Deny remembers a denial that the holder gave, at about the age at, to a call begun
 // before. What does not depend on the holder alone, may not last, or leaves something, is
 // not remembered.
-func (t *near) deny(id ledger.ID, l *limiter.Limit, cost int64, d limiter.Decision, began, at time.Duration, serial uint32) {
+func (t *Table) Deny(id ledger.ID, l *limiter.Limit, cost int64, d limiter.Decision, began, at time.Duration, serial uint32) {
 	if cost == 0 || d.Allowed || d.Degraded || d.Tentative || d.Remaining > 0 || d.RetryAfter <= 0 {
 		return
 	}
@@ -166,8 +173,8 @@ func (t *near) deny(id ledger.ID, l *limiter.Limit, cost int64, d limiter.Decisi
 	k.deniedTo = began + min(d.RetryAfter, denyMax)
 }
 
-// forget forgets a denial: something was given back, by an age.
-func (t *near) forget(id ledger.ID, age time.Duration) {
+// Forget forgets a denial: something was given back, by an age.
+func (t *Table) Forget(id ledger.ID, age time.Duration) {
 	s := t.set(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,8 +184,8 @@ func (t *near) forget(id ledger.ID, age time.Duration) {
 	}
 }
 
-// forgetAll forgets all denials, at an age.
-func (t *near) forgetAll(age time.Duration) {
+// ForgetAll forgets all denials, at an age.
+func (t *Table) ForgetAll(age time.Duration) {
 	for i := range t.sets {
 		s := &t.sets[i]
 		s.mu.Lock()
