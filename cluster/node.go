@@ -164,7 +164,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	if n.port, err = port.Open(ctx, n.cfg.Network, bind, n.cfg.zone(), n.server.ServeConn); err != nil {
-		return fmt.Errorf("cluster: %w", err)
+		return fmt.Errorf("cluster: Bind %q: %w", bind, err)
 	}
 	if n.addr, err = advertised(n.cfg, n.port.Addr()); err != nil {
 		return err

@@ -59,7 +59,7 @@ const (
 func Open(ctx context.Context, nw Network, addr, zone string, calls func(net.Conn)) (*Port, error) {
 	ln, pc, err := nw.Listen(ctx, addr)
 	if err != nil {
-		return nil, fmt.Errorf("Bind %q: %w", addr, err)
+		return nil, err // it names the address
 	}
 	p := &Port{network: nw, zone: zone, ln: ln, pc: pc, calls: calls,
 		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn),
