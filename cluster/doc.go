@@ -32,10 +32,11 @@
 //	                                           last flush
 //	a node with leases crashes                 what it had is withheld until the window ends
 //	split, SplitFull                           sides × quota
-//	split, SplitShare                          the quota in windows that begin after the split
-//	                                           is noticed; before, also the share of every side
+//	split, SplitShare                          the quota in windows that begin 2 s after the cut
+//	                                           or later; before, also the share of every side
 //	                                           without the owner, which can be the majority
-//	split, SplitQuorum                         the same; the minority denies
+//	split, SplitQuorum                         the quota in windows that begin after the split
+//	                                           is noticed; the minority denies
 //	no owner and no successor reachable, or    one share per node that decides alone
 //	not known to a node that has just joined
 //	an answer comes too late                   as an owner that crashes, until the answer comes: then
@@ -47,7 +48,9 @@
 //
 // A crash is noticed in some 2.5 s. In a split nodes vanish one by one: a side of several
 // nodes notices in 2 to 9 s, a single node, which nobody confirms what it sees, in 5 to 7 s
-// if two are gone and in 10 to 14 s if four are. With SplitShare and
+// if two are gone and in 10 to 14 s if four are. SplitShare does not wait for that: with it
+// the nodes hear each other twice a second, and who has not answered for two seconds does
+// not count. With SplitShare and
 // SplitQuorum, what a node takes over from one that vanished, and that is still missing,
 // it admits by one node's share until no other has vanished for 4 s; all else is as before.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.

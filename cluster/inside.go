@@ -34,7 +34,7 @@ package cluster
 //	what is decided without a call?   internal/lease; ask.go for what is leased to this node
 //	who may lease, and until when?    internal/lease; lease.go for what this node leases to others
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
-//	what may a side of a split admit? view.go (share), internal/membership (sets), orphan.go, round.go (forcedShare)
+//	what may a side of a split admit? view.go (share), internal/membership (sets), contact.go (who answers), orphan.go, round.go (forcedShare)
 //	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go

@@ -42,7 +42,7 @@ func (n *Node) loop() {
 		n.clock.Slew(age - slewed)
 		slewed = age
 
-		changed := false
+		changed, contactIn := n.contact(n.view.Load())
 		select {
 		case <-n.changed:
 			changed = true
@@ -69,7 +69,7 @@ func (n *Node) loop() {
 		if period || n.remeasure.Load() || n.disagree(v) {
 			n.syncClocks(v, period)
 		}
-		if next := n.pace(every, revise-age); next != pace {
+		if next := n.pace(every, min(revise-age, contactIn)); next != pace {
 			pace = next
 			tick.Reset(pace)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/weir-go/weir/cluster/internal/port"
 	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/internal/ledger"
+	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
 	"github.com/weir-go/weir/transport"
 )
@@ -60,6 +61,7 @@ type Node struct {
 	meet    chan string   // addresses of nodes that see other members than we do
 	started chan struct{} // closed when the node is a member and has its first view
 	settled atomic.Bool   // the same, for those who do not wait
+	shares  atomic.Bool   // limits are split into shares: see contact.go
 	whole   atomic.Bool   // it decides, or has once decided, for all that it owns
 	leaving atomic.Bool
 	closed  atomic.Bool
@@ -128,6 +130,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	self := membership.Process{Name: cfg.Name, Origin: n.origin}
 	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
 	n.own = n.tallies.Of(n.origin, 0)
+	n.shares.Store(cfg.Split == limiter.SplitShare)
 	n.hasher = ledger.NewHasher(cfg.Secret)
 	n.ledger = ledger.NewLedger(n.origin, cfg.MaxKeys)
 	for part := range ledger.Partitions {

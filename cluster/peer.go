@@ -26,6 +26,9 @@ type peer struct {
 	time  ctime.Peer // what its clock says
 	undos undos      // what it is to take back
 
+	silent   bool          // it has not answered for long: see contact.go; the loop's
+	greeted  time.Time     // when it was asked for a sign of life and has given none since; the loop's
+	greeting atomic.Bool   // a call for that is under way
 	down     atomic.Bool   // it failed to answer; it is probed until it has
 	probed   atomic.Bool   // by a goroutine
 	retired  atomic.Bool   // it is in no view any more

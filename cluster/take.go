@@ -126,6 +126,10 @@ func (n *Node) usable(ctx context.Context) error {
 // takeHeld decides here, at an age that awake has told, if this node holds the partition.
 func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Limit, cost int64, trial bool) (limiter.Decision, bool) {
 	var s ledger.Share
+	if l.Split == limiter.SplitShare && !n.shares.Load() {
+		n.shares.Store(true)
+		n.kick(n.flush)
+	}
 	if !v.sets.Whole() || !v.caught || v.healing(age) {
 		mode, minority := n.mode(l), false
 		if s, minority = v.share(mode, id.Partition(), age); minority {

@@ -104,6 +104,10 @@ func (n *Node) makeView(old *view, now *membership.Snapshot) *view {
 	var names []string
 	add := func(m *membership.Member) {
 		p := n.peerFor(old, m)
+		if m.Silent { // others may have said so, which split limits into shares
+			p.silent = true
+			n.shares.Store(true)
+		}
 		v.byName[m.Name], v.all = p, append(v.all, p)
 		if !m.Leaving {
 			names = append(names, m.Name)

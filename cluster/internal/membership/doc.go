@@ -14,6 +14,7 @@
 //	Answered         a process answered at an address
 //	Goodbye          a process says that it leaves
 //	Learn            another node tells what it knows             (roster.go)
+//	Silent, Heard    a process has not answered this node for a while, or does again
 //	CaughtUp         a process has sent all that is due by a table
 //	NoGuests         a snapshot found nobody missing, and nobody just back
 //
@@ -31,7 +32,7 @@
 //
 // What a side of a split may admit is with ÷ base of a limit. Base is the members at the
 // last moment at which nobody was missing; it loses a name by a goodbye, or when the node
-// has been missing for ForgetAfter. With loses a name in the moment in which it vanishes,
-// and grows only at a barrier: when all that came back have told what they admitted. With
-// is a part of base. See sets.go.
+// has been missing for ForgetAfter. With loses a name in the moment in which it vanishes, or has not
+// answered for SilentAfter, and grows only at a barrier: when all that came back have told
+// what they admitted. With is a part of base. See sets.go.
 package membership

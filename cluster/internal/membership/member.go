@@ -20,6 +20,7 @@ type Member struct {
 	Live    bool
 	Leaving bool          // it said goodbye: it hands over what it has, or is gone
 	Guest   bool          // it came while others were missing: see roster.go
+	Silent  bool          // it lives, and has not answered this node for SilentAfter
 	LostAt  time.Duration // this node's age when it was seen no more
 	BackAt  time.Duration // and when it came with slots that others may need; 0 if it has none
 
@@ -40,6 +41,7 @@ const (
 	Missing            // vanished without a goodbye, and still counts as known
 	Left               // said goodbye, not long ago
 	MissingGuest       // missing, and a guest when it comes back
+	Quiet              // living, and silent for who says so
 	Forgotten          // none of these: it is remembered for its address at most
 
 	states = int(Forgotten) // that travel
@@ -49,11 +51,17 @@ const (
 // Normally they say when they have caught up, after one flush.
 const HealTime = 3 * time.Second
 
+// SilentAfter is how long a node may not answer and yet count. It is less than the two
+// seconds after which sides of a split keep to their shares, by what it takes to see it.
+const SilentAfter = 1700 * time.Millisecond
+
 // State is what the member is at an age, if it is forgotten after a time.
 func (x *Member) State(age, forget time.Duration) State {
 	switch {
 	case x.Live && x.Guest:
 		return Visiting
+	case x.Live && x.Silent:
+		return Quiet
 	case x.Live && x.BackAt != 0 && age-x.BackAt < HealTime:
 		return Returning
 	case x.Live:

@@ -134,7 +134,7 @@ func (m *Members) Lose(gone *Member, age time.Duration) bool {
 		return false
 	}
 	x := *old
-	x.Live, x.LostAt, x.answered, x.caughtUp = false, age, false, 0
+	x.Live, x.Silent, x.LostAt, x.answered, x.caughtUp = false, false, age, false, 0
 	m.putLocked(x)
 	m.replacedLocked()
 	if !m.byName[x.Name].Leaving {
@@ -159,6 +159,37 @@ func (m *Members) CaughtUp(p Process, fingerprint uint64) bool {
 	return true
 }
 
+// Silent notes that a living process has not answered this node for SilentAfter: gossip may
+// take long to say that it is gone, and never does of one that only others reach. It says
+// whether that was news.
+func (m *Members) Silent(p Process) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.byName[p.Name]
+	if old == nil || !old.Live || old.Process != p || old.Silent {
+		return false
+	}
+	x := *old
+	x.Silent, x.caughtUp = true, 0
+	m.putLocked(x)
+	return true
+}
+
+// Heard notes that a silent process has answered. It counts like one that vanished and came
+// back: it may have been on another side. It says whether that was news.
+func (m *Members) Heard(p Process, age time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.byName[p.Name]
+	if old == nil || !old.Live || old.Process != p || !old.Silent {
+		return false
+	}
+	x := *old
+	x.Silent, x.BackAt = false, max(1, age)
+	m.putLocked(x)
+	return true
+}
+
 // admitLocked puts a living process among the members.
 func (m *Members) admitLocked(x Member, age time.Duration) {
 	age = max(1, age)
@@ -171,7 +202,7 @@ func (m *Members) admitLocked(x Member, age time.Duration) {
 	case old.Origin == x.Origin:
 		x.said += old.said
 		x.answered = old.answered && old.Addr == x.Addr
-		x.caughtUp = old.caughtUp
+		x.caughtUp, x.Silent = old.caughtUp, old.Silent && old.Live
 		x.Leaving = x.Leaving || old.Leaving // gossip may be behind, and nobody who leaves stays after all
 		if x.Guest, x.BackAt = old.Guest, old.BackAt; !old.Live {
 			x.BackAt = age
@@ -185,10 +216,10 @@ func (m *Members) admitLocked(x Member, age time.Duration) {
 	m.putLocked(x)
 }
 
-// missesLocked says whether somebody vanished who still counts as known.
+// missesLocked says whether somebody does not answer, or vanished and still counts as known.
 func (m *Members) missesLocked(age time.Duration) bool {
 	for _, x := range m.byName {
-		if x.Vanished(age, m.forget) {
+		if x.Silent || x.Vanished(age, m.forget) {
 			return true
 		}
 	}
@@ -200,7 +231,7 @@ func (m *Members) missesLocked(age time.Duration) bool {
 func (m *Members) apartLocked(age time.Duration) bool {
 	living := 1 // this node
 	for _, x := range m.byName {
-		if x.Vanished(age, m.forget) || x.back(age) {
+		if x.Silent || x.Vanished(age, m.forget) || x.back(age) {
 			return true
 		}
 		if x.Live && !x.Leaving {

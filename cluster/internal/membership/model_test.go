@@ -22,6 +22,7 @@ type witness struct {
 	lostAt map[string]time.Duration // when a node was taken for gone last
 	backAt map[string]time.Duration // and when it came after that
 	told   map[Process]bool         // who has caught up since it came
+	silent map[Process]bool
 	was    Sets
 }
 
@@ -30,7 +31,7 @@ const someNames = "abcdef"
 func newWitness(seed uint64) *witness {
 	r := rand.New(rand.NewPCG(seed, 7))
 	return &witness{m: New(proc("self", 5), forget, 0), r: r, age: time.Second,
-		lostAt: map[string]time.Duration{}, backAt: map[string]time.Duration{}, told: map[Process]bool{}}
+		lostAt: map[string]time.Duration{}, backAt: map[string]time.Duration{}, told: map[Process]bool{}, silent: map[Process]bool{}}
 }
 
 func (w *witness) someone() Process {
@@ -50,7 +51,7 @@ func (w *witness) step() (about *Process, gone bool) {
 		at = w.addr()
 	}
 	note := func(what string, args ...any) { w.log = append(w.log, fmt.Sprintf("%v %s %v", w.age, what, args)) }
-	switch k := w.r.IntN(12); k {
+	switch k := w.r.IntN(14); k {
 	case 0, 1, 2:
 		leaving := w.r.IntN(6) == 0
 		note("alive", p, at, leaving, w.m.Alive(p, at, leaving, w.age))
@@ -89,6 +90,20 @@ func (w *witness) step() (about *Process, gone bool) {
 		}
 		note("caught up", p, w.m.CaughtUp(p, table))
 		return &p, false
+	case 12:
+		if x := w.m.Get(p.Name); x != nil && x.Live && x.Process == p {
+			w.silent[p] = true
+			delete(w.told, p)
+		}
+		note("silent", p, w.m.Silent(p))
+		return &p, false
+	case 13:
+		if x := w.m.Get(p.Name); w.silent[p] && x != nil && x.Live && x.Process == p {
+			delete(w.silent, p)
+			w.backAt[p.Name] = w.age
+		}
+		note("heard", p, w.m.Heard(p, w.age))
+		return &p, false
 	case 11:
 		w.age += time.Duration(w.r.IntN(6)) * HealTime / 4
 		if w.r.IntN(10) == 0 {
@@ -109,6 +124,7 @@ func (w *witness) observe(was, is map[string]*Member) {
 		switch {
 		case x.Live && (old == nil || !old.Live || old.Process != x.Process):
 			delete(w.told, x.Process)
+			delete(w.silent, x.Process)
 			if at, ok := w.lostAt[name]; ok && (old == nil || !old.Live && !old.Leaving) && w.age-at < forget {
 				w.backAt[name] = w.age
 			} else {
@@ -138,14 +154,14 @@ func (w *witness) check(t *testing.T, was, is map[string]*Member, gone bool) {
 	waiting := false // for one that came back and has not told what it admitted
 	for name, at := range w.backAt {
 		x := is[name]
-		waiting = waiting || x != nil && x.Live && !x.Leaving && w.age-at < HealTime && !w.told[x.Process]
+		waiting = waiting || x != nil && x.Live && !x.Leaving && !w.silent[x.Process] && w.age-at < HealTime && !w.told[x.Process]
 	}
 	for _, name := range sets.With {
 		if name == "self" {
 			continue
 		}
 		x := is[name]
-		require.True(t, x != nil && x.Live && !x.Leaving, "%s counts, and is gone\n%s", name, fail)
+		require.True(t, x != nil && x.Live && !x.Leaving && !w.silent[x.Process], "%s counts, and is gone\n%s", name, fail)
 		at, back := w.backAt[name]
 		require.False(t, waiting && back && w.age-at < HealTime, "%s counts before all have told\n%s", name, fail)
 	}

@@ -112,10 +112,10 @@ func (m *Members) Learn(r []Entry, age time.Duration) (news bool) {
 			continue
 		}
 		missed, heard := m.learnGoneLocked(e, age)
-		strangers, news = strangers || missed, news || heard
+		strangers, news = strangers || missed || e.State == Quiet && !m.started, news || heard
 	}
 	news = m.replacedLocked() || news
-	if strangers && !met { // it misses nodes that this one never saw, and has never seen this one
+	if strangers && !met { // it misses nodes that this one never heard, and has never seen this one
 		m.guest = true
 	}
 	misses := m.missesLocked(age)
@@ -157,6 +157,8 @@ func (m *Members) learnLivingLocked(e Entry, misses bool, age time.Duration) (ne
 	switch {
 	case e.State == Visiting && misses:
 		x.Guest = true
+	case e.State == Quiet && !m.started: // until it answers this node
+		x.Silent = true
 	case e.State == Returning && !m.started && old.BackAt == 0:
 		x.BackAt = max(1, age)
 	}

@@ -55,6 +55,8 @@ func TestLearnWhoIsMissing(t *testing.T) {
 			[]Member{{Process: proc("b", 2), LostAt: noon - 1, Leaving: true}}, false},
 		{"an older process of it left", []Member{{Process: proc("b", 3), LostAt: noon - 1}}, []Entry{{Process: proc("b", 2), State: Left}},
 			[]Member{{Process: proc("b", 3), LostAt: noon - 1}}, false},
+		{"one that lives, and does not answer who knows this node", []Member{alive}, []Entry{{Process: proc("self", 0)}, {Process: proc("a", 1), State: Quiet}},
+			[]Member{alive}, false},
 		{"one that left before this node came", nil, []Entry{{Process: proc("b", 2), Addr: "b:1", State: Left, Gone: 1}},
 			[]Member{{Process: proc("b", 2), Addr: "b:1", Leaving: true, LostAt: noon - 1}}, false},
 		{"a guest", []Member{alive, {Process: proc("b", 0), LostAt: noon - 1}}, []Entry{{Process: proc("a", 1), State: Visiting}},
@@ -78,6 +80,13 @@ func TestLearnWhoIsFresh(t *testing.T) {
 		m.started = started
 		m.Learn([]Entry{{Process: proc("self", 0)}, {Process: proc("a", 1), State: Returning}}, noon)
 		require.Equal(t, !started, m.Get("a").BackAt == noon)
+		require.False(t, m.guest)
+
+		m = known(Member{Process: proc("a", 1), Live: true})
+		m.started = started
+		m.Learn([]Entry{{Process: proc("a", 1), State: Quiet}}, noon)
+		require.Equal(t, !started, m.Get("a").Silent, "silent until it answers this node")
+		require.Equal(t, !started, m.guest, "it came while somebody did not answer")
 	}
 }
 

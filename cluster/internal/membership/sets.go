@@ -9,7 +9,7 @@ import (
 // Snapshot is what was known of all members at one moment. It never changes.
 type Snapshot struct {
 	Members []*Member // all, in the order of their names
-	Misses  bool      // somebody vanished who still counts as known
+	Misses  bool      // somebody does not answer, or vanished and still counts as known
 	LossAt  time.Duration
 	BackAt  time.Duration // age at which one of those that live came back last; 0 if none did
 
@@ -28,7 +28,7 @@ func (m *Members) Snapshot(age time.Duration) *Snapshot {
 	s.Members = make([]*Member, 0, len(m.byName))
 	for _, x := range m.byName {
 		s.Members = append(s.Members, x)
-		s.Misses = s.Misses || x.Vanished(age, m.forget)
+		s.Misses = s.Misses || x.Silent || x.Vanished(age, m.forget)
 		if x.Live {
 			s.BackAt = max(s.BackAt, x.BackAt)
 		}
@@ -101,7 +101,7 @@ func (s Size) Whole() bool { return s.With >= s.Base }
 //	a node that is              in Base   in With
 //	living                      yes       yes
 //	returning                   yes       no
-//	missing                     yes       no
+//	silent, missing             yes       no
 //	visiting, and it is         no        no
 //	left, leaving, forgotten    no        no
 //
@@ -117,7 +117,7 @@ func (s *Snapshot) Before() Sets { return s.sets(false, s.visitors()) }
 func (s *Snapshot) Sets(fingerprint uint64) Sets {
 	passed := true
 	for _, x := range s.Members {
-		passed = passed && (!x.back(s.age) || x.Leaving || x.HasCaughtUp(fingerprint))
+		passed = passed && (!x.back(s.age) || x.Leaving || x.Silent || x.HasCaughtUp(fingerprint))
 	}
 	visitors := s.visitors()
 	if passed && !s.Misses {
@@ -158,7 +158,7 @@ func (s *Snapshot) sets(passed, visitors bool) Sets {
 			add(x.Name, false)
 		case !x.Live || x.Leaving || x.Guest && visitors:
 		default:
-			add(x.Name, passed || !x.back(s.age))
+			add(x.Name, !x.Silent && (passed || !x.back(s.age)))
 		}
 	}
 	slices.Sort(t.Base)
@@ -166,10 +166,10 @@ func (s *Snapshot) sets(passed, visitors bool) Sets {
 	return t
 }
 
-// CaughtUp says whether all that live have sent what is due by a table.
+// CaughtUp says whether all that live and answer have sent what is due by a table.
 func (s *Snapshot) CaughtUp(fingerprint uint64) bool {
 	for _, x := range s.Members {
-		if x.Live && !x.HasCaughtUp(fingerprint) {
+		if x.Live && !x.Silent && !x.HasCaughtUp(fingerprint) {
 			return false
 		}
 	}

@@ -11,7 +11,7 @@ import (
 const table = 5 // the fingerprint of one
 
 // who are members in words: "b" lives, "b?" is back and has not caught up, "b!" is back and
-// has, "b-" is missing, "b+" is a guest (also "b+?", "b+!"), "b<" left, "b>" is leaving.
+// has, "b~" is silent, "b-" is missing, "b+" is a guest (also "b+?", "b+!"), "b<" left, "b>" is leaving.
 func who(words string) (all []Member) {
 	for _, w := range strings.Fields(words) {
 		x := Member{Process: proc(w[:1], 1), Live: true}
@@ -26,6 +26,8 @@ func who(words string) (all []Member) {
 				}
 			case '-', '<':
 				x.Live, x.LostAt, x.Leaving = false, noon-time.Second, c == '<'
+			case '~':
+				x.Silent = true
 			case '>':
 				x.Leaving = true
 			}
@@ -64,6 +66,12 @@ func TestSets(t *testing.T) {
 		{"s b c? d!", 0, "bs", "bcds", "", ""}, // those that came back count together
 		{"s b c! d!", 0, "bcds", "bcds", "bs", "bcds"},
 		{"s b c! d?>", 0, "bcs", "bcs", "bs", "bcs"}, // who leaves is not waited for
+		{"s b~ c", 0, "cs", "bcs", "", ""},
+		{"s b~ c d?", 0, "cs", "bcds", "", ""},
+		{"s b~ c d!", 0, "cds", "bcds", "cs", "bcds"}, // who does not answer is not waited for
+		{"s b~? c", 0, "cs", "bcs", "", ""},
+		{"s b~? c d!", 0, "cds", "bcds", "cs", "bcds"},
+		{"s b~ g+", 5, "gs", "bgs", "", ""},
 	} {
 		m := New(proc("s", 1), forget, c.expected)
 		for _, x := range who(c.have) {
@@ -81,7 +89,7 @@ func TestSets(t *testing.T) {
 		}
 		sets = s.Before()
 		require.Equal(t, []string{c.before, c.baseThen}, []string{strings.Join(sets.With, ""), strings.Join(sets.Base, "")}, "before: %+v", c)
-		require.Equal(t, !strings.ContainsAny(c.have, "-?!"), s.Over(), "%+v", c)
+		require.Equal(t, !strings.ContainsAny(c.have, "-?!~"), s.Over(), "%+v", c)
 		require.Equal(t, s.Sets(table), s.Without([]string{"nobody"}).Sets(table))
 	}
 }
@@ -111,4 +119,32 @@ func TestSnapshotWithout(t *testing.T) {
 	require.Equal(t, Sets{With: []string{"b", "self"}, Base: []string{"b", "d", "self"}}, s.Sets(table))
 	require.False(t, s.Healing())
 	require.True(t, s.Misses)
+}
+
+// Who was silent counts again when it has told what it admitted meanwhile, or after a while,
+// and not before, whatever gossip says.
+func TestSilent(t *testing.T) {
+	m := known(Member{Process: proc("b", 1), Addr: "b:1", Live: true, said: 1, caughtUp: table})
+	whole := func(age time.Duration) bool { return m.Snapshot(age).Sets(table).Size().Whole() }
+	require.True(t, whole(noon))
+	require.False(t, m.Heard(proc("b", 1), noon), "it was never silent")
+	require.False(t, m.Silent(proc("b", 2)), "another process")
+	require.True(t, m.Silent(proc("b", 1)))
+	require.False(t, m.Silent(proc("b", 1)), "no news the second time")
+	require.False(t, whole(noon))
+	require.True(t, m.Snapshot(noon).CaughtUp(table), "nobody waits for it")
+	m.Alive(proc("b", 1), "b:1", false, noon)
+	require.False(t, whole(noon), "gossip hears it, this node does not")
+	require.True(t, m.Heard(proc("b", 1), noon))
+	require.False(t, whole(noon))
+	require.True(t, m.CaughtUp(proc("b", 1), table))
+	require.True(t, whole(noon))
+	m.Silent(proc("b", 1))
+	m.Heard(proc("b", 1), noon)
+	require.False(t, whole(noon+HealTime-1))
+	require.True(t, whole(noon+HealTime))
+	m.Silent(proc("b", 1))
+	require.True(t, m.Restarted(proc("b", 2), "b:1", noon+HealTime))
+	require.False(t, whole(noon+HealTime), "it may have been on another side")
+	require.True(t, whole(noon+2*HealTime))
 }

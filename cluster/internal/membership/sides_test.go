@@ -30,8 +30,11 @@ type host struct {
 	up   bool
 	side int
 	left bool
-	cut  map[string]time.Duration // by when it notices that it does not reach a host
+	cut  map[string]cutOff // whom it does not reach
 }
+
+// cutOff is since when a host does not reach another, and when gossip will say that it is gone.
+type cutOff struct{ since, lost time.Duration }
 
 const tick = 200 * time.Millisecond
 
@@ -42,7 +45,7 @@ func (w *town) note(what string, args ...any) {
 // start starts a host, on a side, under a name that may have been there before.
 func (w *town) start(name string, side int) *host {
 	w.next++
-	x := &host{p: proc(name, w.next), up: true, side: side, cut: map[string]time.Duration{}}
+	x := &host{p: proc(name, w.next), up: true, side: side, cut: map[string]cutOff{}}
 	x.m = New(x.p, forget, 0)
 	for _, y := range w.hosts {
 		if y.up && y.side == side && y != x {
@@ -65,6 +68,11 @@ func (w *town) start(name string, side int) *host {
 // meet lets x hear what y knows: whom gossip takes for alive, and its roster.
 func (w *town) meet(x, y *host) {
 	x.m.Alive(y.p, y.p.Name, false, w.age)
+	for _, z := range y.m.Snapshot(w.age).Members {
+		if z.Live && z.Name != x.p.Name && x.m.Get(z.Name) == nil {
+			x.m.Alive(z.Process, z.Addr, z.Leaving, w.age)
+		}
+	}
 	x.m.Learn(y.m.Roster(w.age), w.age)
 }
 
@@ -81,7 +89,8 @@ func (x *host) table(w *town) uint64 {
 }
 
 // pass lets time pass: who reaches whom meets now and then, and tells what is due; who does
-// not is lost after 2 to 9 s.
+// not is silent after SilentAfter,
+// and lost after 2 to 9 s.
 func (w *town) pass(d time.Duration, check func()) {
 	for end := w.age + d; w.age < end; w.age += tick {
 		for _, x := range w.hosts {
@@ -100,9 +109,10 @@ func (w *town) pass(d time.Duration, check func()) {
 
 func (w *town) link(x, y *host) {
 	known := x.m.Knows(y.p)
-	switch at := x.cut[y.p.Name]; {
+	switch c := x.cut[y.p.Name]; {
 	case y.up && x.side == y.side:
 		delete(x.cut, y.p.Name)
+		x.m.Heard(y.p, w.age)
 		if w.r.IntN(20) == 0 || !known && w.r.IntN(4) == 0 {
 			w.meet(x, y)
 		}
@@ -110,10 +120,12 @@ func (w *town) link(x, y *host) {
 			x.m.CaughtUp(y.p, f)
 		}
 	case !known:
-	case at == 0:
-		x.cut[y.p.Name] = w.age + 2*time.Second + time.Duration(w.r.IntN(35))*tick
-	case w.age >= at:
+	case c.lost == 0:
+		x.cut[y.p.Name] = cutOff{w.age, w.age + time.Duration(2+w.r.IntN(8))*time.Second}
+	case w.age >= c.lost:
 		x.m.Lose(x.m.Get(y.p.Name), w.age)
+	case w.age >= c.since+SilentAfter:
+		x.m.Silent(y.p)
 	}
 }
 
@@ -121,8 +133,11 @@ func (w *town) link(x, y *host) {
 func (w *town) noticed() bool {
 	for _, x := range w.hosts {
 		for _, y := range w.hosts {
-			if x.up && x != y && x.m.Knows(y.p) != (y.up && y.side == x.side) {
-				return false
+			if z := x.m.Get(y.p.Name); x.up && x != y {
+				hears := z != nil && z.Live && !z.Silent && z.Process == y.p
+				if hears != (y.up && y.side == x.side) {
+					return false
+				}
 			}
 		}
 	}
@@ -173,7 +188,7 @@ func (w *town) split(t *testing.T, seed uint64) {
 		x.side = w.r.IntN(2 + w.r.IntN(2))
 		w.note("%s is on side %d", x.p.Name, x.side)
 	}
-	w.pass(10*time.Second, func() {})
+	w.pass(SilentAfter+3*tick, func() {})
 	require.True(t, w.noticed())
 	for range 4 {
 		w.happen()
@@ -194,7 +209,7 @@ func (w *town) split(t *testing.T, seed uint64) {
 			w.start(x.p.Name, 0)
 		}
 	}
-	w.pass(10*time.Second, func() {})
+	w.pass(20*time.Second, func() {}) // who left where nobody heard it is forgotten by then
 	w.hosts = slices.DeleteFunc(w.hosts, func(x *host) bool { return x.left })
 	for _, x := range w.hosts {
 		s := x.m.Snapshot(w.age).Sets(x.table(w)).Size()
