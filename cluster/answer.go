@@ -21,6 +21,9 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if kind == wire.KindGive {
 		return n.giveHeld(c)
 	}
+	if n.agrees(&c.Limit) {
+		return false // the voters are asked
+	}
 	got := n.leases.Got()
 	c.Decision, ok = n.takeOnce(n.view.Load(), n.awake(), c)
 	return ok && (c.Decision.Allowed || c.Decision.Degraded || !n.leases.MayCome(c.ID, got))

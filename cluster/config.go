@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/port"
+	"github.com/weir-go/weir/cluster/internal/quorum"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -57,9 +58,16 @@ type Config struct {
 	// Split says what a side of a split cluster may admit for limits that do not say
 	// so themselves. SplitDefault means SplitFull.
 	Split limiter.Split
-	// ExpectedNodes is how many nodes the cluster has when it is whole. SplitShare and
-	// SplitQuorum hold their bound without it only until ForgetAfter, and for a node that
-	// starts cut off from all others not at all. 0 means that it is learned.
+	// Voters are the names of the nodes of which a majority decides under SplitQuorum:
+	// those of a StatefulSet, say; three or five, at most nine. Other nodes may decide, too,
+	// if a majority of these lets them. Without it SplitQuorum is refused. All nodes need
+	// the same list. It is changed by one name at a time, and not again before all nodes
+	// run with it: nodes whose lists differ by more than one name agree on nothing, and two
+	// such lists in one cluster can each have a majority.
+	Voters []string
+	// ExpectedNodes is how many nodes the cluster has when it is whole. SplitShare holds its
+	// bound without it only until ForgetAfter, and for a node that starts cut off from all
+	// others not at all. 0 means that it is learned.
 	ExpectedNodes int
 	// ForgetAfter is how long a node that vanished without leaving still counts as
 	// known. 0 means one minute.
@@ -152,6 +160,8 @@ func (c Config) validate() error {
 		return bad("MaxKeys", c.MaxKeys, "is not positive")
 	case c.Replicas < 1 || c.Replicas > 2:
 		return bad("Replicas", c.Replicas, "is not 1 or 2")
+	case c.Split == limiter.SplitQuorum && len(c.Voters) == 0:
+		return bad("Split", c.Split, "needs Voters")
 	case c.Split > limiter.SplitQuorum:
 		return bad("Split", c.Split, "is unknown")
 	case c.ExpectedNodes < 0:
@@ -173,6 +183,9 @@ func (c Config) validate() error {
 		if err != nil || a.Addr().IsUnspecified() {
 			return bad("Advertise", strconv.Quote(c.Advertise), `is not "ip:port" of an address that others can reach`)
 		}
+	}
+	if _, err := quorum.NewList(c.Voters); err != nil {
+		return bad("Voters", c.Voters, err.Error())
 	}
 	for _, a := range c.Join {
 		host, port, err := net.SplitHostPort(a)

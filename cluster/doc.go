@@ -35,8 +35,9 @@
 //	split, SplitShare                          the quota in windows that begin 2 s after the cut
 //	                                           or later; before, also the share of every side
 //	                                           without the owner, which can be the majority
-//	split, SplitQuorum                         the quota in windows that begin after the split
-//	                                           is noticed; the minority denies
+//	split, crash or stop, SplitQuorum          not at all: whoever reaches no majority of Voters
+//	                                           denies, Degraded; if a majority of them crashes
+//	                                           at once, what only those had counted
 //	no owner and no successor reachable, or    one share per node that decides alone
 //	not known to a node that has just joined
 //	an answer comes too late                   as an owner that crashes, until the answer comes: then
@@ -50,9 +51,9 @@
 // nodes notices in 2 to 9 s, a single node, which nobody confirms what it sees, in 5 to 7 s
 // if two are gone and in 10 to 14 s if four are. SplitShare does not wait for that: with it
 // the nodes hear each other twice a second, and who has not answered for two seconds does
-// not count. With SplitShare and
-// SplitQuorum, what a node takes over from one that vanished, and that is still missing,
-// it admits by one node's share until no other has vanished for 4 s; all else is as before.
+// not count. With it, what a node takes over from one that vanished, and that is still
+// missing, it admits by one node's share until no other has vanished for 4 s; all else is
+// as before. SplitQuorum waits for none of this.
 // A request that a cut link held back is counted when it arrives, up to 2 s late.
 //
 // After a failure the slots meet, and every answer is exact again; of token buckets only
@@ -60,8 +61,8 @@
 // err to the small side, by a burst at most, and after a short split by no more than what
 // all sides but the busiest took. What a side took is forgotten when it has been refilled for one capacity's time: where a split
 // lasts longer, and another side never paused, so much is not held against it. A node that
-// vanished without leaving counts as known for ForgetAfter; for SplitShare and
-// SplitQuorum to keep their bound for longer, set ExpectedNodes. Who joins while others
+// vanished without leaving counts as known for ForgetAfter; for SplitShare to
+// keep its bound for longer, set ExpectedNodes. Who joins while others
 // are missing does not count before they are back, have left or are forgotten, unless
 // there are not more nodes than ExpectedNodes. Those that come back count together, when
 // all have told what they admitted and handed over what the others own.

@@ -6,6 +6,7 @@ package cluster
 //	Node                take, serve, ship, the loop, start and leave
 //	 ├ membership       who is there
 //	 ├ ctime            what time it is
+//	 ├ quorum           what a majority of the voters agrees on
 //	 ├ lease            what may be decided without a call
 //	 ├ wire             what is said
 //	 ├ port             where it comes in
@@ -35,6 +36,7 @@ package cluster
 //	who may lease, and until when?    internal/lease; lease.go for what this node leases to others
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), internal/membership (sets), contact.go (who answers), orphan.go, round.go (forcedShare)
+//	what does a majority agree on?    internal/quorum (rules); quorum.go, claimvotes.go, record.go, voter.go
 //	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go

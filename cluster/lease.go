@@ -17,7 +17,7 @@ import (
 func (n *Node) grant(c *wire.Lease, from wire.Hello) {
 	v, age := n.view.Load(), n.awake()
 	p := v.byName[from.Name]
-	if p == nil || p.origin != from.Origin || !v.owns(c.ID.Partition()) || n.leaving.Load() ||
+	if p == nil || p.origin != from.Origin || n.agrees(&c.Limit) || !v.owns(c.ID.Partition()) || n.leaving.Load() ||
 		!v.sets.Whole() || !v.caught || v.healing(age) {
 		return
 	}

@@ -40,6 +40,7 @@ type Node struct {
 	clock  clock
 	near   *lease.Table
 	leases lease.Lessor[*peer]
+	quorum *agreement // nil without voters
 	holds  ledger.Holds
 	calls  sync.Pool // of *takeCall
 
@@ -136,6 +137,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	for part := range ledger.Partitions {
 		n.ledger.Hold(part, false)
 	}
+	if n.quorum, err = newAgreement(n); err != nil {
+		return nil, err // validate has looked
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if cfg.Now != nil {
 		n.loops.Go(func() { n.clock.sample(n.ctx.Done()) })
@@ -193,6 +197,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.loops.Go(n.loop)
 	n.loops.Go(n.watch)
 	n.loops.Go(n.rejoin)
+	if n.quorum != nil && n.quorum.self >= 0 {
+		n.loops.Go(n.quorum.recover)
+	}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
-	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
@@ -67,23 +66,16 @@ func (n *Node) adopt(v *view) {
 
 // caution is how much this node may admit for an orphan: for a while, one node's share.
 // With SplitFull, until those have told who decided alone meanwhile, if this node has no
-// copies. With the other modes, until it is clear how many are gone, since in a split they
-// vanish one by one.
-func (n *Node) caution(v *view, mode limiter.Split, id ledger.ID, l *limiter.Limit, now int64) (s ledger.Share, ok bool) {
-	part := id.Partition()
+// copies. With SplitShare, until it is clear how many are gone, since in a split they
+// vanish one by one. With a quorum nothing is unknown.
+func (n *Node) caution(v *view, mode limiter.Split, part int) (s ledger.Share, ok bool) {
 	since := time.Duration(n.orphans.since[part].Load())
-	if since == 0 || v.sets.Whole() && (mode != limiter.SplitFull || v.caught) {
+	if since == 0 || mode == limiter.SplitQuorum || v.sets.Whole() && (mode != limiter.SplitFull || v.caught) {
 		return s, false
 	}
 	age, one := n.clock.age(), ledger.Share{Seen: 1, Known: v.sets.Base}
-	switch {
-	case mode == limiter.SplitFull:
+	if mode == limiter.SplitFull {
 		return one, n.orphans.blind[part].Load() && !v.caught && age-since < blindTime
-	case age-v.lossAt < lossTime:
-		return one, true
 	}
-	// The last holder may be in the minority, and did not know it at first.
-	b := wire.Budget(l)
-	began := age - time.Duration(now-ledger.WindowStart(id, &b, now))
-	return ledger.Share{Seen: v.sets.With, Known: v.sets.Base}, mode == limiter.SplitQuorum && began < since
+	return one, age-v.lossAt < lossTime
 }

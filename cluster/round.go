@@ -19,7 +19,7 @@ import (
 // takeRemote finds somebody who decides. It asks again where the partition is just
 // changing hands.
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
-	r := round{n: n, ctx: ctx, kind: kind, c: c}
+	r := round{n: n, ctx: ctx, kind: kind, c: c, own: true}
 	d, err := r.finish()
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
@@ -176,6 +176,7 @@ type round struct {
 	c    *takeCall
 	end  time.Time // of all asking and waiting
 	rank int       // ranks that have been given their time
+	own  bool      // the request is this node's own
 	late bool      // no answer could be here in time any more
 	told bool      // that who should hold the partition does not
 	sure bool      // who asks has waited for the holder in vain
@@ -292,7 +293,7 @@ func (r *round) here() (limiter.Decision, bool) {
 	if r.kind == wire.KindGive {
 		return limiter.Decision{}, r.n.giveHeld(r.c)
 	}
-	d, ok := r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c, r.end)
+	d, ok := r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c, r.hereBy())
 	if ok {
 		r.c.By = 0
 	}
@@ -344,8 +345,12 @@ func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 		return c.Decision
 	}
 	c.By = 0
-	if _, minority := r.v.share(n.mode(&c.Limit), c.ID.Partition(), age); minority {
-		return n.minorityDecision()
+	if n.agrees(&c.Limit) {
+		n.failovers.Add(1)
+		d, _ := n.takeAgreed(r.ctx, c, r.agreeBy(), func(age time.Duration) (limiter.Decision, bool) {
+			return n.takeForced(c, age, ledger.Share{}), true
+		})
+		return d
 	}
 	d := n.takeForced(c, age, s)
 	if n.failovers.Add(1); alone {
@@ -353,6 +358,24 @@ func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 		d.Degraded = true
 	}
 	return d
+}
+
+// hereBy is until when this node may decide what it holds.
+func (r *round) hereBy() time.Time {
+	if r.n.agrees(&r.c.Limit) {
+		return r.agreeBy()
+	}
+	return r.end
+}
+
+// agreeBy is until when the voters may be asked. Where the round is this node's own, all its
+// time may be over by now.
+func (r *round) agreeBy() time.Time {
+	by := time.Now().Add(r.n.patience(nil))
+	if r.own && by.After(r.end) {
+		return by
+	}
+	return r.end
 }
 
 // takeForced takes from this node's copies, once.

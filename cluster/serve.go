@@ -31,6 +31,7 @@ type session struct {
 	call   takeCall     // for reuse: the connection serves one request at a time
 	missed bool         // slots were refused: the next "caught up" is not true
 	tally  *tally.Tally // of the peer's own requests
+	meets  bool         // the peer has the same voters, but for one
 }
 
 // Who lets a node's new connection take the place of its old ones. Two nodes of one name
@@ -51,7 +52,7 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	s.n.heardOf(h)
 	answer := s.n.hello()
 	answer.Taken = s.n.nameOf(h)
-	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.Of(h.Origin, s.n.clock.age())}, answer.Encode(), nil
+	return &session{Hello: h, epoch: s.n.epoch.Load(), tally: s.n.tallies.Of(h.Origin, s.n.clock.age()), meets: s.n.meets(h)}, answer.Encode(), nil
 }
 
 // Serve answers one request.
@@ -175,6 +176,8 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			}
 		}
 		return c.AppendAnswer(buf), true, nil
+	case wire.KindVote, wire.KindRecord, wire.KindRecover:
+		return n.serveVoter(t, id, kind, body, from, buf)
 	case wire.KindClaim:
 		c := &wire.Claim{}
 		if err := c.ReadRequest(body); err != nil {

@@ -16,12 +16,14 @@ type Stats struct {
 	Pending     int           // partitions that it owns and another still decides for
 	Forwarded   int64         // takes that began here and were another node's to decide
 	Failovers   int64         // decided here although another node should have
-	Degraded    int64         // of those, without copies, or denied for want of a quorum
+	Degraded    int64         // of those, without copies; or denied for want of a majority of the voters
 	Undone      int64         // takes that were taken back elsewhere, because their answers came too late
 	Shipped     int64         // copies acknowledged by others
 	Remembered  int64         // denied here because the owner had denied a moment ago
 	Leased      int64         // admitted here from a lease
 	LeasedOut   int           // budgets of which other nodes lease a part
+	Votes       bool          // this node is one of Config.Voters, and knows what it has to know for that
+	VoterLists  int           // different lists of voters that it has seen, its own among them
 	Behind      time.Duration // how long something has been waiting to be shipped
 	ClockOffset time.Duration // cluster time less this node's wall clock
 }
@@ -38,6 +40,9 @@ func (n *Node) Stats() Stats {
 		if p.down.Load() {
 			s.Unreachable++
 		}
+	}
+	if q := n.quorum; q != nil {
+		s.Votes, s.VoterLists = q.seenLists()
 	}
 	if b := n.behind.Load(); b != 0 {
 		s.Behind = n.clock.age() - time.Duration(b)

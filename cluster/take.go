@@ -34,6 +34,9 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 		return limiter.Decision{}, err
 	}
 	id, v, age := n.id(key, &l), n.view.Load(), n.awake()
+	if n.agrees(&l) {
+		return n.takeQuorum(ctx, id, l, cost, trial)
+	}
 	if n.ledger.Held().Has(id.Partition()) {
 		got := n.leases.Got()
 		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
@@ -67,6 +70,9 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 // takeHere is takeOnce, and where that denies, once more when all is here that can be
 // called back, or at end.
 func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, c *takeCall, end time.Time) (limiter.Decision, bool) {
+	if n.agrees(&c.Limit) {
+		return n.takeAgreed(ctx, c, end, func(age time.Duration) (limiter.Decision, bool) { return n.takeOnce(v, age, c) })
+	}
 	got := n.leases.Got()
 	d, ok := n.takeOnce(v, age, c)
 	if ok && !d.Allowed && !d.Degraded && n.leases.MayCome(c.ID, got) {
@@ -131,11 +137,9 @@ func (n *Node) takeHeld(v *view, age time.Duration, id ledger.ID, l *limiter.Lim
 		n.kick(n.flush)
 	}
 	if !v.sets.Whole() || !v.caught || v.healing(age) {
-		mode, minority := n.mode(l), false
-		if s, minority = v.share(mode, id.Partition(), age); minority {
-			return n.minorityDecision(), true
-		}
-		if one, ok := n.caution(v, mode, id, l, n.clock.At(age)); ok {
+		mode := n.mode(l)
+		s = v.share(mode, id.Partition(), age)
+		if one, ok := n.caution(v, mode, id.Partition()); ok {
 			s = one
 		}
 	}

@@ -44,23 +44,20 @@ func (v *view) owns(part int) bool { return v.self >= 0 && v.table.Owner(part) =
 // ownerName is the name of a partition's owner.
 func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Owner(part)] }
 
-// share is how much of a limit a side of a split may admit by itself in this view. In
-// the minority of a cluster that wants a quorum it is nothing. When a split heals, a
-// side keeps its share until all that came back have told what they know and handed over
-// what they held; and of what another node owns now, until this one has handed it over:
-// that one is told what the other side spent.
-func (v *view) share(mode limiter.Split, part int, age time.Duration) (s ledger.Share, minority bool) {
+// share is how much of a limit a side of a split may admit by itself in this view; with a
+// quorum all, for what may be admitted the voters say. When a split heals, a side keeps its
+// share until all that came back have told what they know and handed over what they held;
+// and of what another node owns now, until this one has handed it over: that one is told
+// what the other side spent.
+func (v *view) share(mode limiter.Split, part int, age time.Duration) ledger.Share {
 	size := v.sets
 	if v.healing(age) && !v.owns(part) {
 		size = v.before
 	}
-	if size.Whole() || mode == limiter.SplitFull {
-		return ledger.Share{}, false
+	if size.Whole() || mode != limiter.SplitShare {
+		return ledger.Share{}
 	}
-	if mode == limiter.SplitQuorum {
-		return ledger.Share{}, 2*size.With <= size.Base
-	}
-	return ledger.Share{Seen: size.With, Known: size.Base}, false
+	return ledger.Share{Seen: size.With, Known: size.Base}
 }
 
 // healing says whether a node came back so recently that not all slots may be where

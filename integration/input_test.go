@@ -88,6 +88,8 @@ func TestBadConfigs(t *testing.T) {
 		"MaxKeys":       {cluster.Config{MaxKeys: -1}, "-1"},
 		"Replicas":      {cluster.Config{Replicas: 3}, "3"},
 		"Split":         {cluster.Config{Split: 7}, "7"},
+		"Split 2":       {cluster.Config{Split: limiter.SplitQuorum}, "quorum"},
+		"Voters":        {cluster.Config{Voters: []string{"a", "b", "a"}}, "[a b a]"},
 		"ExpectedNodes": {cluster.Config{ExpectedNodes: -2}, "-2"},
 		"ForgetAfter":   {cluster.Config{ForgetAfter: -time.Second}, "-1s"},
 		"CallTimeout":   {cluster.Config{CallTimeout: time.Microsecond}, "1µs"},

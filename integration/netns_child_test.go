@@ -38,6 +38,7 @@ type nsSpec struct {
 	Name        string
 	IP          string
 	Join        []string
+	Voters      []string
 	CallTimeout time.Duration
 }
 
@@ -67,7 +68,7 @@ func runNsNode(text string) int {
 	policy.Address.Trusted = []netip.Prefix{netip.MustParsePrefix(netnslab.Network)}
 	server, err := service.Start(ctx, service.Config{HTTP: net.JoinHostPort(s.IP, nsHTTPPort), Policy: policy,
 		Cluster: cluster.Config{Name: s.Name, Bind: net.JoinHostPort(s.IP, nsClusterPort), Join: s.Join,
-			Secret: []byte(os.Getenv("WEIR_SECRET")), CallTimeout: s.CallTimeout,
+			Secret: []byte(os.Getenv("WEIR_SECRET")), CallTimeout: s.CallTimeout, Voters: s.Voters,
 			ForgetAfter: 10 * time.Minute, // a split lasts as long as a busy machine makes it last
 			Logger:      slog.New(slog.NewTextHandler(os.Stderr, nil))}})
 	if err != nil {

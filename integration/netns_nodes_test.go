@@ -45,6 +45,7 @@ type town struct {
 	lab         *netnslab.Lab
 	callTimeout time.Duration
 	seeds       []string
+	voters      []string
 	nodes       []*nsNode // by host, from 1; nil where none was started
 	http        *http.Client
 }
@@ -74,6 +75,7 @@ func newTown(t *testing.T, nodes, most int, callTimeout time.Duration) *town {
 	t.Cleanup(func() { assert.NoError(t, lab.Close()) })
 	w := &town{t: t, lab: lab, callTimeout: callTimeout, nodes: make([]*nsNode, most+1)}
 	for host := 1; host <= most; host++ {
+		w.voters = append(w.voters, fmt.Sprintf("node%d", host))
 		w.seeds = append(w.seeds, net.JoinHostPort(lab.IP(host), nsClusterPort))
 	}
 	w.http = w.clientOn(most + 1)
@@ -96,7 +98,7 @@ func (w *town) clientOn(host int) *http.Client {
 // address.
 func (w *town) start(host int) *nsNode {
 	w.t.Helper()
-	text, err := json.Marshal(nsSpec{Name: fmt.Sprintf("node%d", host), IP: w.lab.IP(host), Join: w.seeds,
+	text, err := json.Marshal(nsSpec{Name: fmt.Sprintf("node%d", host), IP: w.lab.IP(host), Join: w.seeds, Voters: w.voters,
 		CallTimeout: w.callTimeout})
 	require.NoError(w.t, err)
 	n := &nsNode{town: w, host: host, log: &safeBuffer{}, ended: make(chan struct{}), probe: w.clientOn(host)}

@@ -79,8 +79,11 @@ func (k *splitKey) bounds() (cut, later int64) {
 	if k.onA {
 		others = splitQuota * 2 / townSize
 	}
-	if k.limit.Split == limiter.SplitFull {
+	switch k.limit.Split {
+	case limiter.SplitFull:
 		return 2 * splitQuota, 2 * splitQuota
+	case limiter.SplitQuorum:
+		return splitQuota, splitQuota
 	}
 	return splitQuota + others, splitQuota
 }

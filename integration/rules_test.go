@@ -67,6 +67,8 @@ var allowed = map[string]struct {
 	"client": {nil, "the reading side is for programs that have nothing else of weir"},
 	"integration": {[]string{module + "/", "github.com/stretchr/testify"},
 		"it sees everything"},
+	"cluster/internal/quorum": {nil,
+		"its rules are explored, so they have no clock, no socket, no goroutine"},
 	"integration/netnslab": {[]string{"golang.org/x/sys"},
 		"it sets up network namespaces by system calls"},
 	"examples": {[]string{module + "/", "golang.org/x/sys"},

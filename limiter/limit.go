@@ -40,8 +40,9 @@ const (
 	// SplitShare lets each side admit quota × members it sees ÷ members known,
 	// rounded down: available, and the sides together stay within the quota.
 	SplitShare
-	// SplitQuorum lets only the side with more than half of the known members admit.
-	// The others deny, marked Degraded.
+	// SplitQuorum keeps the quota in every case, also in the window of a cut: a take is
+	// answered when a majority of the cluster's voters has it, one round trip later than
+	// otherwise. Whoever reaches no majority denies, marked Degraded. Nothing is leased.
 	SplitQuorum
 )
 

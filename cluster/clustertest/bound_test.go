@@ -16,6 +16,7 @@ type trouble struct {
 	from, to time.Time
 	splits   []event
 	losses   []loss
+	voters   int  // that were lost
 	messy    bool // of a kind for which only the general bound holds
 	clock    bool // nodes had clocks of their own
 	cutOff   bool // while the events are gone through: a split is in force
@@ -59,7 +60,7 @@ func (h *history) troubles() (all []trouble) {
 		if first {
 			now = &trouble{from: e.from}
 		}
-		now.add(e, first, flushLag+4*h.s.latency)
+		now.add(e, first, flushLag+4*h.s.latency, h.s.nodes)
 	}
 	if now != nil {
 		now.to, now.clock = time.Now(), movesClock(h.s, events)
@@ -68,12 +69,15 @@ func (h *history) troubles() (all []trouble) {
 	return all
 }
 
-func (t *trouble) add(e event, first bool, lag time.Duration) {
+func (t *trouble) add(e event, first bool, lag time.Duration, voters int) {
 	switch e.op {
 	case opSplit:
 		t.messy = t.messy || len(t.splits) > 0 || !first
 		t.splits, t.cutOff = append(t.splits, e), true
 	case opKill, opCrash, opLeave, opPause:
+		if e.op != opPause && e.node < voters {
+			t.voters++
+		}
 		// A node that goes out of peace has shipped all but its last flush. If there was
 		// trouble already, there may be no copy of anything.
 		l := loss{at: e.to, late: e.op == opPause}
@@ -115,6 +119,9 @@ func (o *oracle) mayForget(w *window, at time.Time) (sum int64) {
 
 func (o *oracle) forgotten(x *take, at time.Time) bool {
 	for _, t := range o.troubles {
+		if o.quorum(x.budget) && t.voters < o.h.s.nodes/2+1 {
+			continue // a majority of the voters had it, and one of them has it still
+		}
 		if !at.IsZero() && t.from.After(at) {
 			continue
 		}
@@ -142,6 +149,9 @@ func (o *oracle) bound(w *window) int64 {
 		if !t.from.Before(w.end) || t.to.Before(w.start) {
 			continue
 		}
+		if o.quorum(w.budget) && !t.clock && t.voters < o.h.s.nodes/2+1 {
+			continue
+		}
 		if t.messy || t.clock {
 			return most
 		}
@@ -155,6 +165,13 @@ func (o *oracle) bound(w *window) int64 {
 		sum += int64(t.strangers) * (b.Quota / 2) // of two nodes at least
 	}
 	return min(sum, most)
+}
+
+// quorum says whether a budget is one of those that the voters, which are the first nodes,
+// agree on: nothing adds to it, and nothing of it is forgotten, unless a majority of them
+// is lost.
+func (o *oracle) quorum(budget int) bool {
+	return o.h.s.budgets[budget].lim.Split == limiter.SplitQuorum
 }
 
 // extra is what a split adds: the other sides' quotas, or nothing once share and quorum

@@ -45,7 +45,11 @@ func TestQuotaHoldsWhileHealing(t *testing.T) {
 func splitForAWindow(t *testing.T, mode limiter.Split, quota int64, expected int, sides [][]int) (c *Cluster, l limiter.Limit, long []string) {
 	c = New(t, len(slices.Concat(sides...)), Options{Network: simnet.Options{Latency: 5 * time.Millisecond, KeepAlive: 2 * time.Second}, Config: func(_ int, cfg *cluster.Config) {
 		cfg.Split, cfg.ForgetAfter, cfg.ExpectedNodes = mode, 24*time.Hour, expected
+		for _, i := range slices.Concat(sides...) {
+			cfg.Voters = append(cfg.Voters, name(i))
+		}
 	}})
+	time.Sleep(2 * time.Second) // the voters vote
 	l = limiter.Per(quota, 10*time.Minute)
 	c.Split(sides...)
 	time.Sleep(l.Window + 30*time.Second)

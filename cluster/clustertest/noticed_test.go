@@ -17,7 +17,7 @@ func TestCutNoticedByOneSide(t *testing.T) {
 	oneSided := 0
 	for phase := range 20 {
 		synctest.Test(t, func(t *testing.T) {
-			c := New(t, 1, Options{Config: func(_ int, cfg *cluster.Config) { cfg.Split = limiter.SplitQuorum }})
+			c := New(t, 1, Options{Config: func(_ int, cfg *cluster.Config) { cfg.Split = limiter.SplitShare }})
 			time.Sleep(time.Duration(phase/2) * 50 * time.Millisecond) // the two probe each other at different times
 			c.Add()
 			c.Settle()

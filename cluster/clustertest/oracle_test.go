@@ -146,8 +146,11 @@ func (o *oracle) complete(x *take) bool {
 			since = at
 		}
 	}
-	running := 0
+	running, voters := 0, o.quorum(x.budget)
 	for _, l := range o.h.starts {
+		if voters && l.node >= o.h.s.nodes {
+			continue
+		}
 		if !l.from.After(since) && (l.to.IsZero() || l.to.After(x.to)) {
 			running++
 		}

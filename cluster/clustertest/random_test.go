@@ -63,6 +63,9 @@ func newClusterOf(t *testing.T, s *schedule) *Cluster {
 		Skews:   s.skews,
 		Config: func(_ int, cfg *cluster.Config) {
 			cfg.Replicas = s.replicas
+			for i := range s.nodes {
+				cfg.Voters = append(cfg.Voters, name(i))
+			}
 			if s.strict {
 				cfg.ExpectedNodes, cfg.ForgetAfter = s.nodes, 24*time.Hour
 			}

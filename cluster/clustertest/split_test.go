@@ -22,7 +22,7 @@ func TestSplitAndHeal(t *testing.T) {
 	}{
 		{limiter.SplitFull, [2]int{200, 200}, 200},
 		{limiter.SplitShare, [2]int{140, 160}, 100},
-		{limiter.SplitQuorum, [2]int{140, 160}, 100},
+		{limiter.SplitQuorum, [2]int{100, 100}, 100},
 	} {
 		t.Run(c.mode.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestSplitAndHeal(t *testing.T) {
 }
 
 func splitAndHeal(t *testing.T, mode limiter.Split, cut [2]int, later int) {
-	c := New(t, 5, Options{Config: func(_ int, cfg *cluster.Config) { cfg.Split = mode; cfg.ExpectedNodes = 5 }})
+	c := New(t, 5, Options{Config: func(i int, cfg *cluster.Config) { voting(5)(i, cfg); cfg.Split = mode; cfg.ExpectedNodes = 5 }})
 	time.Sleep(5 * time.Second) // the start is over for all of them
 	l := limiter.Per(100, 10*time.Minute)
 	for _, k := range keys {

@@ -21,6 +21,7 @@ type options struct {
 	secret    []byte
 	split     limiter.Split
 	expected  int
+	voters    []string
 	timeout   time.Duration
 	drain     time.Duration
 	trusted   []netip.Prefix
@@ -53,7 +54,7 @@ ones. Without it a node stays on loopback.
 `
 
 // texts are the flags that need more than their package to be read.
-type texts struct{ join, split, trusted, headers, origins, secretFile, signingFile string }
+type texts struct{ join, split, voters, trusted, headers, origins, secretFile, signingFile string }
 
 // define names all flags.
 func (o *options) define(f *flag.FlagSet, x *texts) {
@@ -67,6 +68,8 @@ func (o *options) define(f *flag.FlagSet, x *texts) {
 		"has all nodes' addresses (with -nodes 1)")
 	f.StringVar(&x.secretFile, "secret-file", "", "`file` with the cluster's secret, instead of WEIR_SECRET")
 	f.StringVar(&x.split, "split", "full", "what a `side` of a split cluster admits: full, share or quorum")
+	f.StringVar(&x.voters, "voters", "", "`names` of the nodes of which a majority decides with quorum, with commas between, the same on all\n"+
+		"nodes; with -nodes above 1, its first five unless said otherwise")
 	f.IntVar(&o.expected, "expected-nodes", 0, "how many nodes the whole cluster has; 0: learned")
 	f.DurationVar(&o.timeout, "call-timeout", 0, "how long another node may take to answer before its successor is asked; 0: 100ms")
 	f.DurationVar(&o.drain, "drain", drainDefault, "at the end: say that the node is not ready, and serve for this long, before HTTP closes")

@@ -103,7 +103,7 @@ func codeOf(err error) int {
 func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (servers []*service.Server, err error) {
 	c := service.Config{Policy: limits.policy(), Issuer: opt.issuer, Origins: opt.origins, Drain: opt.drain,
 		Cluster: cluster.Config{Name: opt.name, Advertise: opt.advertise, Join: opt.join, Secret: opt.secret,
-			Split: opt.split, ExpectedNodes: opt.expected, CallTimeout: opt.timeout, Logger: log}}
+			Split: opt.split, Voters: opt.voters, ExpectedNodes: opt.expected, CallTimeout: opt.timeout, Logger: log}}
 	secret := opt.secret
 	if opt.alone() {
 		secret, c.Agents = nil, service.NewAgents()
@@ -118,7 +118,7 @@ func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (
 	for i := range opt.nodes {
 		c.HTTP, c.Cluster.Bind = following(opt.http, i), following(opt.bind, i)
 		if opt.nodes > 1 {
-			c.Cluster.Name = fmt.Sprintf("node%d", i+1)
+			c.Cluster.Name = nodeName(i)
 		}
 		s, err := service.Start(ctx, c)
 		if err != nil {

@@ -27,14 +27,16 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:8080", o.http)
 	assert.Equal(t, "127.0.0.1:7946", o.bind)
 	assert.Equal(t, limiter.SplitFull, o.split)
+	assert.Equal(t, []string{"node1", "node2", "node3"}, o.voters)
 	assert.GreaterOrEqual(t, len(o.secret), 16, "the nodes of one process share a secret of their own")
 	assert.True(t, o.alone())
 
-	o, err = parse([]string{"-nodes", "1", "-name", "a", "-join", "h1:7946, h2:7946", "-split", "quorum",
+	o, err = parse([]string{"-nodes", "1", "-name", "a", "-join", "h1:7946, h2:7946", "-split", "quorum", "-voters", "a, b,c",
 		"-expected-nodes", "5", "-trusted-proxies", "10.0.0.0/8,fd00::/8"}, "", io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"h1:7946", "h2:7946"}, o.join)
 	assert.Equal(t, limiter.SplitQuorum, o.split)
+	assert.Equal(t, []string{"a", "b", "c"}, o.voters)
 	assert.Equal(t, 5, o.expected)
 	assert.Len(t, o.trusted, 2)
 	assert.Empty(t, o.secret, "one node has the secret that it is given, and here none")
@@ -94,6 +96,8 @@ func TestBadFlags(t *testing.T) {
 		{"-nodes 1 -join ,", "", 2, []string{"-join", `","`}},
 		{"-nodes 1 -join nowhere -http 127.0.0.1:0 -bind 127.0.0.1:0", "", 2, []string{"Join", `"nowhere"`}},
 		{"-split half", "", 2, []string{"-split", `"half"`}},
+		{"-voters ,", "", 2, []string{"-voters", `","`}},
+		{"-nodes 1 -split quorum -http 127.0.0.1:0 -bind 127.0.0.1:0", "", 2, []string{"Split quorum", "Voters"}},
 		{"-expected-nodes -1", "", 2, []string{"-expected-nodes", `"-1"`}},
 		{"-trusted-proxies 10.0.0.1", "", 2, []string{"-trusted-proxies", `"10.0.0.1"`}},
 		{"-call-timeout -1s", "", 2, []string{"-call-timeout", `"-1s"`}},

@@ -94,6 +94,14 @@ func (o *options) read(x texts) (err error) {
 	if o.join = list(x.join); len(o.join) == 0 && x.join != "" {
 		return bad("join", x.join, "has no address")
 	}
+	if o.voters = list(x.voters); len(o.voters) == 0 && x.voters != "" {
+		return bad("voters", x.voters, "has no name")
+	}
+	for i := range min(o.nodes, votersMost) {
+		if x.voters == "" && o.nodes > 1 {
+			o.voters = append(o.voters, nodeName(i))
+		}
+	}
 	if o.split, err = splitOf(x.split); err != nil {
 		return bad("split", x.split, err.Error())
 	}
@@ -176,6 +184,11 @@ func following(addr string, i int) string {
 	}
 	return net.JoinHostPort(host, strconv.Itoa(n))
 }
+
+const votersMost = 5 // more make takes slower
+
+// nodeName is the name of one of several nodes in this process.
+func nodeName(i int) string { return fmt.Sprintf("node%d", i+1) }
 
 // list splits a flag at its commas.
 func list(text string) (parts []string) {

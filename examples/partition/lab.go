@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,6 +134,7 @@ func sleepUntil(ctx context.Context, at time.Time) {
 // start starts the nodes and waits until all see all.
 func (l *lab) start(ctx context.Context) error {
 	var join []string
+	voters := slices.Concat(sides[0], sides[1])
 	for side, names := range sides {
 		for i, name := range names {
 			h := l.net.Host(name, fmt.Sprintf("127.1.%d.%d", side, i+1))
@@ -140,8 +142,8 @@ func (l *lab) start(ctx context.Context) error {
 			join = append(join, addr)
 			n, err := cluster.Start(ctx, cluster.Config{
 				Name: name, Bind: addr, Join: join, Network: h,
-				ExpectedNodes: len(sides[0]) + len(sides[1]),
-				Logger:        slog.New(slog.DiscardHandler),
+				ExpectedNodes: len(voters), Voters: voters,
+				Logger: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				return err

@@ -10,12 +10,13 @@ import (
 type Hello struct {
 	Name, Addr string
 	Origin     ledger.Origin
-	Scheme     string // of the ring: nodes whose schemes differ refuse each other
-	Taken      string // in an answer: the address of another living node that has the asker's name
+	Scheme     string   // of the ring: nodes whose schemes differ refuse each other
+	Taken      string   // in an answer: the address of another living node that has the asker's name
+	Voters     []uint64 // marks of the voters' names
 }
 
 const (
-	helloFields    = 5
+	helloFields    = 6
 	helloFieldsMin = 4 // of earlier versions
 )
 
@@ -26,7 +27,12 @@ func (h Hello) Encode() []byte {
 	b = transport.AppendString(b, h.Name)
 	b = transport.AppendString(b, h.Addr)
 	b = transport.AppendUint(b, uint64(h.Origin))
-	return transport.AppendString(b, h.Taken)
+	b = transport.AppendString(b, h.Taken)
+	b = transport.AppendArrayLen(b, len(h.Voters))
+	for _, mark := range h.Voters {
+		b = transport.AppendUint(b, mark)
+	}
+	return b
 }
 
 // ReadHello decodes one. How long its strings are, transport.MaxHello bounds.
@@ -38,8 +44,15 @@ func ReadHello(b []byte) (h Hello, err error) {
 	n := r.ArrayLen(fieldsMax)
 	h.Scheme, h.Name, h.Addr, h.Origin = r.String(), r.String(), r.String(), ledger.Origin(r.Uint())
 	known := helloFieldsMin
-	if n >= helloFields {
-		h.Taken, known = r.String(), helloFields
+	if n > known {
+		h.Taken = r.String()
+		known++
+	}
+	if n > known {
+		for range r.ArrayLen(VotersMax) {
+			h.Voters = append(h.Voters, r.Uint())
+		}
+		known++
 	}
 	return h, finish(&r, n, known)
 }

@@ -32,6 +32,9 @@ const (
 	KindRecall   = 10 // give back what is left of a lease: Recall
 	KindKeep     = 11 // what was taken on trial is spent: Keep
 	KindUndo     = 12 // take back what was counted and answered too late: Undo
+	KindVote     = 13 // let me decide for this partition: Vote
+	KindRecord   = 14 // keep what I count in, as one of a majority: Record
+	KindRecover  = 15 // tell me what I knew before I was started anew: Recover
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.

@@ -50,9 +50,18 @@ var samples = []struct {
 	{"keep", &Keep{ID: anID, Cost: 3}, false},
 	{"undo", &Undo{List: []Undone{{ID: anID, Limit: aLimit, Cost: 3, Asker: 1 << 63, Number: 70000, Relay: true},
 		{Limit: aLimit, Window: 1_700_000_000_000_000_000}}, Done: 1}, true},
+	{"vote", &Vote{Claimed: aClaim, Left: time.Second, Word: aWord, Granted: true, Highest: aClaim.Ballot}, true},
+	{"record", &Record{Now: 1_700_000_000_000_000_000, Claims: []Claimed{aClaim, {}}, Slots: []ledger.Slot{aSlot, aBucket},
+		Word: aWord, Refused: []Claimed{aClaim}}, true},
+	{"recover", &Recover{Asker: 9, Word: aWord, Known: 8, Promises: []Claimed{{}, aClaim}}, true},
 }
 
-var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947"}
+var (
+	aClaim = Claimed{Part: 1020, Ballot: Ballot{Number: 70000, By: 1 << 63}}
+	aWord  = Word{Fresh: true, Life: 1 << 63, Lives: []Life{{Mark: 1 << 62, Life: 3}, {}}}
+)
+
+var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947", Voters: []uint64{1, 1 << 63}}
 
 // fresh is an empty message of m's type.
 func fresh(m Message) Message { return reflect.New(reflect.TypeOf(m).Elem()).Interface().(Message) }
@@ -113,15 +122,18 @@ func TestSkipsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A node of an earlier version introduces itself without the last element.
+// A node of an earlier version introduces itself without the last elements.
 func TestShortHello(t *testing.T) {
 	h := aHello
-	h.Taken = ""
+	h.Taken, h.Voters = "", nil
 	b := h.Encode()
-	b[0]--
-	got, err := ReadHello(b[:len(b)-1])
-	require.NoError(t, err)
-	require.Equal(t, h, got)
+	for range 2 {
+		b = b[:len(b)-1]
+		b[0]--
+		got, err := ReadHello(b)
+		require.NoError(t, err)
+		require.Equal(t, h, got)
+	}
 }
 
 // What is cut short anywhere, or goes on, is refused.
@@ -172,13 +184,29 @@ func TestFitsIntoAFrame(t *testing.T) {
 	for range ClaimParts {
 		claim.Parts, claim.Names = append(claim.Parts, ledger.Partitions-1), append(claim.Names, strings.Repeat("x", nameMax))
 	}
+	most := Claimed{ledger.Partitions - 1, Ballot{Number: math.MaxUint64, By: math.MaxUint64}}
+	word := Word{Life: math.MaxUint64}
+	for range 2 * VotersMax {
+		word.Lives = append(word.Lives, Life{math.MaxUint64, math.MaxUint64})
+	}
+	record, recovers := Record{Now: math.MaxInt64, Word: word}, Recover{Asker: math.MaxUint64, Word: word, Known: math.MaxUint64}
+	for range RecordSlots {
+		record.Slots, record.Claims = append(record.Slots, s), append(record.Claims, most)
+	}
+	for range ledger.Partitions {
+		recovers.Promises = append(recovers.Promises, most)
+	}
+	record.Refused = record.Claims
 	const overhead = 16
-	for _, m := range []Message{&ship, &complete, &undos, &claim} {
+	for _, m := range []Message{&ship, &complete, &undos, &claim, &record, &recovers} {
 		require.Less(t, len(m.AppendRequest(nil)), transport.MaxFrame-overhead)
 		require.Less(t, len(m.AppendAnswer(nil)), transport.MaxFrame-overhead)
 	}
 	addr := strings.Repeat("x", 64)
 	h := Hello{Name: strings.Repeat("x", nameMax), Addr: addr, Origin: math.MaxUint64, Scheme: strings.Repeat("x", schemeMax), Taken: addr}
+	for range VotersMax {
+		h.Voters = append(h.Voters, math.MaxUint64)
+	}
 	require.Less(t, len(h.Encode()), transport.MaxHello)
 }
 
@@ -256,6 +284,13 @@ func requireBounded(t *testing.T, m Message) {
 		require.True(t, c.Wait <= leftMax && c.Left >= 0 && c.Left <= limiter.MaxQuota)
 	case *Keep:
 		require.True(t, c.Cost > 0 && c.Cost <= limiter.MaxQuota)
+	case *Record:
+		require.LessOrEqual(t, len(c.Slots), RecordSlots)
+		for _, x := range append(c.Claims, c.Refused...) {
+			require.True(t, x.Part >= 0 && x.Part < ledger.Partitions)
+		}
+	case *Vote:
+		require.True(t, c.Part >= 0 && c.Part < ledger.Partitions)
 	case *Undo:
 		require.True(t, len(c.List) <= UndoMost && c.Done >= 0 && c.Done <= len(c.List))
 		for _, u := range c.List {
