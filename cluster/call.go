@@ -30,8 +30,7 @@ func (c *takeCall) named() {
 
 // id stands for a key's budget under a limit.
 func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
-	b := wire.Budget(l)
-	return n.hasher.ID(key, &b)
+	return n.hasher.ID(key, l.Window, ledger.Algorithm(l.Algorithm))
 }
 
 // window names the window of a limit in which something counts at an age of this process.

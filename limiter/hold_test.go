@@ -22,7 +22,7 @@ func settable(t *testing.T, key string, lim Limit) (l *Local, move func(time.Dur
 		at = at.Add(d.ResetAfter)
 	} else if lim.Algorithm == SlidingWindow {
 		b := budget(&lim)
-		into := l.clock() - ledger.WindowStart(l.hasher.ID(key, &b), &b, l.clock())
+		into := l.clock() - ledger.WindowStart(l.hasher.ID(key, b.Window, b.Algorithm), &b, l.clock())
 		at = at.Add(lim.Window - time.Duration(into))
 	}
 	return l, func(d time.Duration) { at = at.Add(d) }

@@ -67,7 +67,7 @@ func (l *Local) Take(ctx context.Context, key string, lim Limit, cost int64) (d 
 		return d, err
 	}
 	b := budget(&lim)
-	id, now := l.hasher.ID(key, &b), l.clock()
+	id, now := l.hasher.ID(key, b.Window, b.Algorithm), l.clock()
 	if l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now); !d.Allowed {
 		l.holds.Settle((*ledger.Decision)(&d), id, &b, cost, now, false)
 	}
@@ -86,7 +86,7 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 		return d, err
 	}
 	b := budget(&lim)
-	id, now := l.hasher.ID(key, &b), l.clock()
+	id, now := l.hasher.ID(key, b.Window, b.Algorithm), l.clock()
 	l.holds.Begin(id, cost, now)
 	l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now)
 	l.holds.Settle((*ledger.Decision)(&d), id, &b, cost, now, true)
@@ -96,8 +96,7 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 // Keep settles a Hold: what it took is spent. w is the Window of its Decision.
 func (l *Local) Keep(key string, lim Limit, cost int64, w Window) {
 	if w.Noted() && check(key, &lim, cost) == nil {
-		b := budget(&lim)
-		l.holds.End(l.hasher.ID(key, &b), cost)
+		l.holds.End(l.hasher.ID(key, lim.Window, ledger.Algorithm(lim.Algorithm)), cost)
 	}
 }
 
@@ -117,7 +116,7 @@ func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w
 		return err
 	}
 	b := budget(&lim)
-	id := l.hasher.ID(key, &b)
+	id := l.hasher.ID(key, b.Window, b.Algorithm)
 	l.ledger.Refund(id, b, cost, l.clock(), w)
 	if w.Noted() {
 		l.holds.End(id, cost)

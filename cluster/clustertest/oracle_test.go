@@ -222,7 +222,9 @@ func inLedger(l *limiter.Limit) *ledger.Limit {
 }
 
 // idOf is a budget's id in a cluster without a secret.
-func idOf(key string, l *limiter.Limit) ledger.ID { return ledger.NewHasher(nil).ID(key, inLedger(l)) }
+func idOf(key string, l *limiter.Limit) ledger.ID {
+	return ledger.NewHasher(nil).ID(key, l.Window, ledger.Algorithm(l.Algorithm))
+}
 
 // windowStart is when the window of a budget began in which now lies, in cluster time.
 func windowStart(key string, l *limiter.Limit, now int64) int64 {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
+	"time"
 	"unsafe"
 
 	"github.com/dchest/siphash"
@@ -37,13 +38,13 @@ func NewHasher(secret []byte) Hasher {
 	return Hasher{binary.LittleEndian.Uint64(k), binary.LittleEndian.Uint64(k[8:])}
 }
 
-// ID gives the id of a key under a limit, by SipHash-2-4 with a 128-bit result
-// (Aumasson and Bernstein, 2012).
-func (h Hasher) ID(key string, l *Limit) ID {
+// ID gives the id of a key under limits of a window and an algorithm, by SipHash-2-4 with
+// a 128-bit result (Aumasson and Bernstein, 2012).
+func (h Hasher) ID(key string, window time.Duration, a Algorithm) ID {
 	lo, hi := siphash.Hash128(h.k0, h.k1, unsafe.Slice(unsafe.StringData(key), len(key)))
 	// The hash is uniform and secret, so a public difference per window and
 	// algorithm keeps budgets apart as well as hashing it would.
-	return ID{Hi: hi ^ l.apart(), Lo: lo}
+	return ID{Hi: hi ^ apart(window, a), Lo: lo}
 }
 
 // LocalHasher makes ids that never leave the process. Without a peer to agree with,
@@ -57,13 +58,13 @@ type LocalHasher struct{ hi, lo maphash.Seed }
 // NewLocalHasher makes one unlike any other.
 func NewLocalHasher() LocalHasher { return LocalHasher{maphash.MakeSeed(), maphash.MakeSeed()} }
 
-// ID gives the id of a key under a limit.
-func (h *LocalHasher) ID(key string, l *Limit) ID {
-	return ID{Hi: maphash.String(h.hi, key) ^ l.apart(), Lo: maphash.String(h.lo, key)}
+// ID gives the id of a key under limits of a window and an algorithm.
+func (h *LocalHasher) ID(key string, window time.Duration, a Algorithm) ID {
+	return ID{Hi: maphash.String(h.hi, key) ^ apart(window, a), Lo: maphash.String(h.lo, key)}
 }
 
 // apart is what tells the ids of a key's budgets from each other.
-func (l *Limit) apart() uint64 { return mix(uint64(l.Window)<<2 | uint64(l.Algorithm)) }
+func apart(window time.Duration, a Algorithm) uint64 { return mix(uint64(window)<<2 | uint64(a)) }
 
 // mix is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection in
 // which every bit of x changes about half of the bits of the result.

@@ -27,7 +27,7 @@ func TestIDsAreGolden(t *testing.T) {
 		h := NewHasher([]byte(secret))
 		for _, key := range []string{"x", "\x05login\t192.0.2.1", "\x05login\v2001:db8::1", string(make([]byte, 100))} {
 			for _, l := range limits {
-				id := h.ID(key, &l)
+				id := h.ID(key, l.Window, l.Algorithm)
 				fmt.Fprintf(&b, "secret %q key %q %v per %v: %016x%016x partition %d window ends at %v\n", secret, key,
 					l.Algorithm, l.Window, id.Hi, id.Lo, id.Partition(), time.Duration(windowEnd(id, int64(l.Window), 0)))
 			}
@@ -42,13 +42,10 @@ func TestIDsAreGolden(t *testing.T) {
 	require.Equal(t, string(want), b.String())
 }
 
-// A budget belongs to a key, a window and an algorithm, and to nothing else.
+// A budget belongs to a key, a window and an algorithm.
 func TestWhatMakesAnID(t *testing.T) {
 	h, l := NewHasher([]byte("a")), per(10, time.Minute)
-	id := h.ID("key", &l)
-	assert.Equal(t, id, h.ID("key", &Limit{Quota: 99, Window: time.Minute}))
-	small, large := bucket(10, time.Minute, 0), bucket(10, time.Minute, 5)
-	assert.Equal(t, h.ID("key", &small), h.ID("key", &large))
+	id := h.ID("key", l.Window, l.Algorithm)
 
 	seen := map[ID]string{}
 	for _, window := range []time.Duration{time.Second, time.Minute, time.Minute + 1} {
@@ -56,7 +53,7 @@ func TestWhatMakesAnID(t *testing.T) {
 			for _, key := range []string{"key", "kez", "ke", "key\x00"} {
 				for _, secret := range []string{"a", "b"} {
 					what := fmt.Sprint(secret, key, window, a)
-					id := NewHasher([]byte(secret)).ID(key, &Limit{Window: window, Algorithm: a})
+					id := NewHasher([]byte(secret)).ID(key, window, a)
 					require.Empty(t, seen[id], "%s has the same id", what)
 					seen[id] = what
 				}
@@ -64,15 +61,15 @@ func TestWhatMakesAnID(t *testing.T) {
 		}
 	}
 	// All budgets of one key are in one partition: one lock, one owner.
-	assert.Equal(t, id.Partition(), h.ID("key", &Limit{Quota: 3, Window: time.Hour, Algorithm: SlidingWindow}).Partition())
+	assert.Equal(t, id.Partition(), h.ID("key", time.Hour, SlidingWindow).Partition())
 }
 
 func TestPartitionsAreEven(t *testing.T) {
 	const perPartition = 200
 	cluster, local, l := NewHasher(nil), NewLocalHasher(), per(1, time.Minute)
 	for name, id := range map[string]func(key string) ID{
-		"cluster": func(key string) ID { return cluster.ID(key, &l) },
-		"local":   func(key string) ID { return local.ID(key, &l) },
+		"cluster": func(key string) ID { return cluster.ID(key, l.Window, l.Algorithm) },
+		"local":   func(key string) ID { return local.ID(key, l.Window, l.Algorithm) },
 	} {
 		counts := [Partitions]int{}
 		for i := range perPartition * Partitions {
@@ -91,14 +88,11 @@ func TestLocalIDs(t *testing.T) {
 	for _, l := range []Limit{per(1, time.Minute), per(1, time.Hour), sliding(1, time.Minute), bucket(1, time.Minute, 0)} {
 		for _, key := range []string{"key", "kez", "ke", "key\x00", string(make([]byte, 1024))} {
 			for i, h := range []LocalHasher{a, b} {
-				what, id := fmt.Sprint(i, key, l), h.ID(key, &l)
+				what, id := fmt.Sprint(i, key, l), h.ID(key, l.Window, l.Algorithm)
 				require.Empty(t, seen[id], "%s has the same id", what)
-				require.Equal(t, id, h.ID(strings.Clone(key), &l), what)
+				require.Equal(t, id, h.ID(strings.Clone(key), l.Window, l.Algorithm), what)
 				seen[id] = what
 			}
-			more := l
-			more.Quota = 9
-			require.Equal(t, a.ID(key, &l), a.ID(key, &more), "another quota is the same budget")
 		}
 	}
 }
@@ -147,7 +141,7 @@ func TestPhasesDiffer(t *testing.T) {
 	h, tenths := NewHasher([]byte("phases")), [10]int{}
 	const keys = 10_000
 	for i := range keys {
-		id := h.ID(fmt.Sprint(i), &Limit{Quota: 1, Window: time.Minute})
+		id := h.ID(fmt.Sprint(i), time.Minute, FixedWindow)
 		left := windowEnd(id, int64(time.Minute), t0) - t0
 		tenths[(left-1)/int64(time.Minute/10)]++
 	}
