@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -74,4 +75,29 @@ func (n *Node) forget(u *wire.Undone, asker bool) bool {
 		n.holds.End(u.ID, u.Cost)
 	}
 	return true
+}
+
+// takeForced takes from this node's copies, once.
+func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
+	if c.Number == 0 {
+		return n.forced(c, age, s)
+	}
+	c.tally.Lock()
+	defer c.tally.Unlock()
+	if c.tally.At(c.Number) != tally.Uncounted {
+		return n.again(n.view.Load(), age, c)
+	}
+	d := n.forced(c, age, s)
+	if d.Allowed {
+		n.note(c, age, d.Window)
+	}
+	return d
+}
+
+func (n *Node) forced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
+	d := limiter.Decision(n.ledger.Take(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), s))
+	if c.Trial && d.Allowed {
+		d.Window = n.window(c.ID, &c.Limit, age, false)
+	}
+	return d
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
@@ -376,29 +375,4 @@ func (r *round) agreeBy() time.Time {
 		return by
 	}
 	return r.end
-}
-
-// takeForced takes from this node's copies, once.
-func (n *Node) takeForced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
-	if c.Number == 0 {
-		return n.forced(c, age, s)
-	}
-	c.tally.Lock()
-	defer c.tally.Unlock()
-	if c.tally.At(c.Number) != tally.Uncounted {
-		return n.again(n.view.Load(), age, c)
-	}
-	d := n.forced(c, age, s)
-	if d.Allowed {
-		n.note(c, age, d.Window)
-	}
-	return d
-}
-
-func (n *Node) forced(c *takeCall, age time.Duration, s ledger.Share) limiter.Decision {
-	d := limiter.Decision(n.ledger.Take(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), s))
-	if c.Trial && d.Allowed {
-		d.Window = n.window(c.ID, &c.Limit, age, false)
-	}
-	return d
 }
