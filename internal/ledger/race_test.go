@@ -61,6 +61,32 @@ func TestCedeUnderLoad(t *testing.T) {
 	}
 }
 
+// Who waits for the lock while a partition is ceded is told that it is held no more: what
+// it admitted then would be in nobody's copy.
+func TestNothingIsAdmittedWhileCeding(t *testing.T) {
+	for range 50 {
+		l, lim := NewLedger(1, 1000), per(1000, w5)
+		setHolders(l, 5, 0b1, 0)
+		started, admitted := make(chan struct{}), make(chan bool, 4)
+		require.True(t, l.Cede(5, 10, t0, func([]Slot) bool {
+			for range cap(admitted) {
+				go func() {
+					started <- struct{}{}
+					_, held := l.TakeHeld(idIn(5, 0), lim, 1, t0, all)
+					admitted <- held
+				}()
+			}
+			for range cap(admitted) {
+				<-started
+			}
+			return true
+		}))
+		for range cap(admitted) {
+			require.False(t, <-admitted)
+		}
+	}
+}
+
 // Everything at once: no race, and the books are right in the end.
 func TestEverythingAtOnce(t *testing.T) {
 	g := NewLedger(1, 200)

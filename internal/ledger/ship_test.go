@@ -283,6 +283,16 @@ func TestStepKeepsCounts(t *testing.T) {
 	}
 }
 
+// After a step, windows lie where they do for who has had that time all along.
+func TestStepMovesWindows(t *testing.T) {
+	for _, by := range []time.Duration{1, s, -s, 12345 * s, 1234567 * time.Microsecond} {
+		stepped, other, id := NewLedger(1, 100), NewLedger(2, 100), idIn(5, 0)
+		stepped.Step(by)
+		want := other.Take(id, per(10, w5), 1, t2+int64(by), all).ResetAfter
+		require.Equal(t, want, stepped.Take(id, per(10, w5), 1, t2, all).ResetAfter, "stepped by %v", by)
+	}
+}
+
 // Takes from many goroutines while time steps, over and over: a budget that was spent
 // stays spent, and one that was not is not admitted twice.
 func TestTakesWhileTimeSteps(t *testing.T) {

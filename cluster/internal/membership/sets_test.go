@@ -94,6 +94,21 @@ func TestSets(t *testing.T) {
 	}
 }
 
+// What a process has sent, the next one of its name has not: it may know more, or nothing.
+func TestANewProcessHasNotCaughtUp(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		m := known(who("b")...)
+		require.True(t, m.CaughtUp(proc("b", 1), table))
+		require.True(t, m.HasCaughtUp("b", table))
+		if gone {
+			require.True(t, m.Lose(m.Get("b"), noon))
+		}
+		require.True(t, m.Alive(proc("b", 2), "", false, noon))
+		require.False(t, m.HasCaughtUp("b", table))
+		require.False(t, m.Snapshot(noon).CaughtUp(table))
+	}
+}
+
 // Another table's barrier says nothing; and nobody is waited for longer than HealTime.
 func TestTheBarrierIsThatOfOneTable(t *testing.T) {
 	m := known(who("b c!")...)
