@@ -45,7 +45,10 @@ func (n *Node) again(v *view, age time.Duration, c *takeCall) limiter.Decision {
 	}
 	c.tally.Set(c.Number, tally.Oftener, age)
 	c.Window = 0 // not known any more
-	d, _ := n.takeHeld(v, age, c.ID, &c.Limit, 0, false)
+	d, ok := n.takeHeld(v, age, c.ID, &c.Limit, 0, false)
+	if !ok {
+		d = limiter.Decision(n.ledger.Take(c.ID, wire.Budget(&c.Limit), 0, n.clock.Own(age), ledger.Share{}))
+	}
 	d.Allowed, d.RetryAfter = true, 0
 	return d
 }

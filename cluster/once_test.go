@@ -8,6 +8,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/tally"
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -45,6 +46,12 @@ func TestCountedOnce(t *testing.T) {
 		require.True(t, d.Allowed)
 		require.EqualValues(t, 7, d.Remaining)
 		require.EqualValues(t, 7, left(), "not again")
+		n.ledger.Hold(id.Partition(), false)
+		d = n.takeForced(c, n.awake(), ledger.Share{})
+		require.True(t, d.Allowed)
+		require.EqualValues(t, 7, d.Remaining, "as the copies say, where another holds it by now")
+		require.Positive(t, d.ResetAfter)
+		n.ledger.Hold(id.Partition(), true)
 		require.False(t, n.forget(&u, false), "another node was told, too")
 		require.EqualValues(t, 7, left())
 		require.True(t, n.forget(&u, true), "the asker knows")
