@@ -14,7 +14,7 @@ type takeCall struct {
 	wire.Take
 
 	node  *Node // that asks
-	to    *peer // that is asked, since asked
+	to    *peer // that is asked, since asked: zero if it was not connected then
 	asked time.Time
 	tally *tally.Tally // of the asker
 	late  *belated     // where somebody was given up

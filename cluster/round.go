@@ -218,6 +218,9 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	}
 	c.Flags, c.Outcome, c.Left = flags, wire.Unreachable, timeout-trip
 	c.Self, c.node, c.to, c.asked = n.origin, n, p, now
+	if !p.calls.Connected() {
+		c.asked = time.Time{}
+	}
 	began := n.clock.age()
 	fair := timeout >= n.waitFor(p)
 	err = n.ask(r.ctx, p, now.Add(timeout), fair, r.kind, c)
@@ -240,14 +243,15 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	return false, nil
 }
 
-// answered notes who decided, and now and then how long that took.
+// answered notes who decided, and now and then how long that took, unless it was to be
+// connected first.
 func (r *round) answered(p *peer) {
 	c := r.c
 	if c.named(); c.By != 0 {
 		return
 	}
 	c.By = p.origin
-	if c.uses%wait.SampleEvery == 0 || !p.pace.Steady() {
+	if (c.uses%wait.SampleEvery == 0 || !p.pace.Steady()) && !c.asked.IsZero() {
 		r.n.measured(p, time.Since(c.asked))
 	}
 }
