@@ -10,9 +10,12 @@ import (
 type Time struct {
 	Age time.Duration // how long the peer has lived
 	Now int64         // cluster time there
+	Far time.Duration // the longest round trip from there to a peer
+	// Begun says that the peer's start is over.
+	Begun bool
 }
 
-const timeFields = 2
+const timeFields = 4
 
 // AppendRequest encodes the question.
 func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
@@ -24,7 +27,9 @@ func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
 func (c *Time) AppendAnswer(b []byte) []byte {
 	b = transport.AppendArrayLen(b, timeFields)
 	b = transport.AppendInt(b, int64(c.Age))
-	return transport.AppendInt(b, c.Now)
+	b = transport.AppendInt(b, c.Now)
+	b = transport.AppendInt(b, int64(c.Far))
+	return transport.AppendUint(b, bit(c.Begun))
 }
 
 // ReadAnswer decodes the answer.
@@ -32,6 +37,10 @@ func (c *Time) ReadAnswer(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(fieldsMax)
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
+	c.Far, c.Begun = time.Duration(r.Int()), r.Uint() == 1
+	if r.Err() == nil && c.Far < 0 {
+		return ErrMalformed
+	}
 	return finish(&r, n, timeFields)
 }
 
