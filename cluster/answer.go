@@ -87,15 +87,8 @@ func (n *Node) answerFor(kind uint8, c *takeCall, from wire.Hello, end time.Time
 			return
 		}
 	}
-	if !ok {
-		d, ok = r.here() // what was awaited may have come meanwhile
-	}
 	if !ok && !coming && time.Now().Before(end) && (r.v.owns(part) || n.succeeds(r.v, part)) {
-		// Where this node is the first to be asked, and has just come, its asker has others to
-		// ask, of whom one may be the holder.
-		if alone := n.knowsNothing(r.v, part); !alone || flags&wire.Failover != 0 || n.pendingOf(part) == nil {
-			d, ok = r.decideAs(alone), true
-		}
+		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
 	}
 	switch c.Decision = d; {
 	case ok:

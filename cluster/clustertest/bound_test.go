@@ -19,7 +19,6 @@ type trouble struct {
 	voters   int  // that were lost
 	messy    bool // of a kind for which only the general bound holds
 	clock    bool // nodes had clocks of their own
-	gentle   bool // answers were late, and nothing else happened
 	cutOff   bool // while the events are gone through: a split is in force
 	// Nodes that came while something was broken. Until they have been told what was spent
 	// or whom to ask, they may decide alone, each by its share.
@@ -47,7 +46,7 @@ func (h *history) troubles() (all []trouble) {
 	for _, e := range h.events {
 		if e.op == opSettle {
 			if now != nil && len(peace) > 0 {
-				now.to, now.clock, now.gentle = peace[0], movesClock(h.s, events), gentle(events)
+				now.to, now.clock = peace[0], movesClock(h.s, events)
 				all = append(all, *now)
 			}
 			peace, now, events = peace[min(1, len(peace)):], nil, nil
@@ -61,7 +60,7 @@ func (h *history) troubles() (all []trouble) {
 		if first {
 			now = &trouble{from: e.from}
 		}
-		now.add(e, first, flushLag+4*h.s.oneWay(), h.s.nodes)
+		now.add(e, first, flushLag+4*h.s.latency, h.s.nodes)
 	}
 	if now != nil {
 		now.to, now.clock = time.Now(), movesClock(h.s, events)
@@ -88,14 +87,10 @@ func (t *trouble) add(e event, first bool, lag time.Duration, voters int) {
 		t.losses = append(t.losses, l)
 	case opResume: // both it and its successor decide, until they have met
 		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to.Add(time.Hour), late: true})
-	case opStall: // its successor decides, and it does not know of that until they have met
-		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to.Add(lag), late: true})
-	case opStillborn: // it may have been asked, and not have shipped
-		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to})
 	case opHeal:
 		t.cutOff = false
 	case opRestart:
-		if e.moved || e.named {
+		if e.moved {
 			t.strangers++
 		}
 	case opJoin:

@@ -65,18 +65,12 @@ func New(t testing.TB, n int, opt Options) *Cluster {
 	if opt.Network == (simnet.Options{}) {
 		opt.Network = simnet.Options{Latency: 200 * time.Microsecond, KeepAlive: 2 * time.Second}
 	}
-	c := empty(t, opt)
+	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
+	t.Cleanup(c.Close)
 	for range n {
 		c.Add()
 	}
 	c.Settle()
-	return c
-}
-
-// empty is a network for a cluster without nodes yet.
-func empty(t testing.TB, opt Options) *Cluster {
-	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
-	t.Cleanup(c.Close)
 	return c
 }
 
@@ -113,7 +107,6 @@ func (c *Cluster) start(i int) {
 	c.nodes[i] = node
 }
 
-// begin starts the process of a node, on whatever goroutine.
 func (c *Cluster) begin(i int) (*cluster.Node, error) {
 	addr := func(h *simnet.Host) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
 	cfg := cluster.Config{

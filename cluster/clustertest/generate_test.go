@@ -13,8 +13,7 @@ import (
 // so that each step is possible when its turn comes.
 type generator struct {
 	*rand.Rand
-	own     func(part uint64) *rand.Rand // numbers for choices that came later: others stay what they were
-	more    *rand.Rand
+	more    *rand.Rand // for choices that came later: other schedules stay what they were
 	s       *schedule
 	running []int
 	down    []int // killed or crashed, to be restarted
@@ -28,12 +27,7 @@ type generator struct {
 const nodesMax = 7
 
 func generate(seed uint64) *schedule {
-	return generateBy(seed, func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) })
-}
-
-// generateBy makes a schedule from random numbers, of which each part has its own.
-func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
-	g := &generator{Rand: own(1), more: own(4), own: own, s: &schedule{seed: seed}}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), more: rand.New(rand.NewPCG(seed, 4)), s: &schedule{seed: seed}}
 	s := g.s
 	s.nodes = pick(g, 2, 3, 3, 4, 4, 5, 5, 6)
 	s.replicas = pick(g, 1, 1, 1, 2)
@@ -50,9 +44,6 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	}
 	g.bucket()
 	g.lease()
-	if g.weather(); s.weather.together {
-		g.do(step{op: opSettle})
-	}
 	for i := range s.nodes {
 		g.running = append(g.running, i)
 	}
@@ -63,8 +54,6 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	g.move()
 	g.guest()
 	g.heal()
-	g.hazards()
-	g.drills()
 	return s
 }
 
@@ -83,7 +72,7 @@ func (g *generator) limit() limiter.Limit {
 
 // bucket adds a token bucket to those that there are, by numbers of its own.
 func (g *generator) bucket() {
-	r := g.own(7)
+	r := rand.New(rand.NewPCG(g.s.seed, 7))
 	l := limiter.Per(int64(3+r.IntN(60)), []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 10 * time.Minute, 3 * time.Hour}[r.IntN(5)])
 	l.Algorithm, l.Burst = limiter.TokenBucket, 3+r.Int64N(60)
 	if l.Split = limiter.SplitFull; g.s.strict {
@@ -95,7 +84,7 @@ func (g *generator) bucket() {
 // lease chooses how budgets are leased, by numbers of its own. Where they always are,
 // budgets and traffic are larger: the last of a budget is not leased.
 func (g *generator) lease() {
-	r := g.own(2)
+	r := rand.New(rand.NewPCG(g.s.seed, 2))
 	g.s.busy = r.IntN(3) == 0
 	for i := range g.s.budgets {
 		l := &g.s.budgets[i].lim
@@ -110,7 +99,7 @@ const busyFactor = 8
 
 // move chooses who comes back at another address, by numbers of its own.
 func (g *generator) move() {
-	r := g.own(3)
+	r := rand.New(rand.NewPCG(g.s.seed, 3))
 	for i := range g.s.steps {
 		g.s.steps[i].moved = g.s.steps[i].op == opRestart && r.IntN(5) == 0
 	}
@@ -118,7 +107,7 @@ func (g *generator) move() {
 
 // guest lets a node that is not expected join a side of a split, by numbers of its own.
 func (g *generator) guest() {
-	r := g.own(5)
+	r := rand.New(rand.NewPCG(g.s.seed, 5))
 	if !g.s.strict || g.total >= nodesMax || r.IntN(2) == 0 {
 		return
 	}
@@ -152,7 +141,7 @@ func (g *generator) heal() {
 	if !g.s.strict {
 		return
 	}
-	r := g.own(6)
+	r := rand.New(rand.NewPCG(g.s.seed, 6))
 	burst := func(takes int, gap time.Duration) {
 		g.do(step{op: opTraffic, load: load{seed: r.Uint64(), workers: 2 + r.IntN(6), takes: takes, gap: gap}})
 	}
@@ -182,7 +171,6 @@ func (g *generator) heal() {
 		if g.total < nodesMax {
 			with := [][]int{append(slices.Clone(sides[0]), g.total), sides[1]}
 			g.do(step{op: opJoin, node: g.total, sides: with})
-			g.running = append(g.running, g.total)
 			g.total++
 		}
 	}

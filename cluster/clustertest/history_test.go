@@ -63,8 +63,7 @@ func (h *history) troubled() bool {
 }
 
 // jumped says whether a node may have a cluster time of its own since then: a clock
-// jumped, or a node with a wrong one started where it perhaps reached nobody,
-// or all did.
+// jumped, or a node with a wrong one started where it perhaps reached nobody.
 func (h *history) jumped() bool { return movesClock(h.s, h.recent()) }
 
 func movesClock(s *schedule, events []event) bool {
@@ -75,8 +74,8 @@ func movesClock(s *schedule, events []event) bool {
 			return true
 		case opSplit, opCut, opWires, opPause:
 			cutOff = true
-		case opRestart, opJoin, opTogether:
-			if (cutOff || e.anew) && s.skewed() {
+		case opRestart, opJoin:
+			if cutOff && s.skewed() {
 				return true
 			}
 		}
@@ -91,20 +90,14 @@ func (s *schedule) skewed() bool {
 			return true
 		}
 	}
-	if s.drifts() {
-		return true
-	}
 	return slices.ContainsFunc(s.steps, func(x step) bool { return x.op == opJump })
 }
 
-// drifts says whether clocks are too fast or too slow.
-func (s *schedule) drifts() bool { return len(s.weather.drift) > 0 }
-
 // isFault says whether a step is more than a whole cluster should notice. A join and
-// a graceful leave are not, nor is it that gossip is late.
+// a graceful leave are not.
 func (e *event) isFault() bool {
 	switch e.op {
-	case opTraffic, opRestart, opLeave, opJoin, opHeal, opResume, opSettle, opLate, opTogether:
+	case opTraffic, opRestart, opLeave, opJoin, opHeal, opResume, opSettle:
 		return false
 	}
 	return true

@@ -10,12 +10,9 @@ import (
 type Time struct {
 	Age time.Duration // how long the peer has lived
 	Now int64         // cluster time there
-	Far time.Duration // the longest round trip from there to a peer
-	// Begun says that the peer's start is over.
-	Begun bool
 }
 
-const timeFields = 4
+const timeFields = 2
 
 // AppendRequest encodes the question.
 func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
@@ -27,9 +24,7 @@ func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
 func (c *Time) AppendAnswer(b []byte) []byte {
 	b = transport.AppendArrayLen(b, timeFields)
 	b = transport.AppendInt(b, int64(c.Age))
-	b = transport.AppendInt(b, c.Now)
-	b = transport.AppendInt(b, int64(c.Far))
-	return transport.AppendUint(b, bit(c.Begun))
+	return transport.AppendInt(b, c.Now)
 }
 
 // ReadAnswer decodes the answer.
@@ -37,10 +32,6 @@ func (c *Time) ReadAnswer(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(fieldsMax)
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
-	c.Far, c.Begun = time.Duration(r.Int()), r.Uint() == 1
-	if r.Err() == nil && c.Far < 0 {
-		return ErrMalformed
-	}
 	return finish(&r, n, timeFields)
 }
 

@@ -42,7 +42,7 @@ var samples = []struct {
 	{"ship", &Ship{Fingerprint: 5, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot, {}, aBucket}}, false},
 	{"claim", &Claim{Parts: []int{0, 1020}, Names: []string{"", "node1"}}, true},
 	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Number: 300}, false},
-	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000, Far: time.Second, Begun: true}, true},
+	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000}, true},
 	{"leaving", &Leaving{}, false},
 	{"caught up", &CaughtUp{Fingerprint: 1 << 63, Ask: true}, false},
 	{"lease", &Lease{ID: ledger.ID{Hi: 1, Lo: 1 << 63}, Limit: aLimit, Want: 500, Number: 7, Slice: 300, ResetAfter: time.Minute}, true},
