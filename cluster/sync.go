@@ -73,12 +73,8 @@ func (n *Node) syncClocks(v *view, period bool) {
 		n.syncTurn++
 	}
 	for i, p := range v.all {
-		due := all || !p.time.Agreed() || period && (p == ref || p.time.Missed() || n.syncTurn%len(v.all) == i)
-		if due && p.down.Load() {
-			p.time.Miss()
-			continue
-		}
-		if !due || !p.time.Ask() {
+		due := all || !p.time.Agreed() || period && (p == ref || n.syncTurn%len(v.all) == i)
+		if !due || p.down.Load() || !p.time.Ask() {
 			continue
 		}
 		c, began := &wire.Time{}, n.clock.age()

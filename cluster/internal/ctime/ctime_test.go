@@ -119,20 +119,6 @@ func TestJumps(t *testing.T) {
 	}
 }
 
-// Who did not answer when it was asked is asked again until it does.
-func TestMissed(t *testing.T) {
-	var c Clock
-	var p Peer
-	require.False(t, p.Missed())
-	require.True(t, p.Ask())
-	p.Unheard()
-	require.True(t, p.Missed())
-	require.True(t, p.Ask())
-	require.True(t, p.Missed(), "not answered yet")
-	p.Heard(Reading{}, &c)
-	require.False(t, p.Missed())
-}
-
 // A frame may be late, but not early, by more than what is not known.
 func TestNear(t *testing.T) {
 	const late = 2 * time.Second

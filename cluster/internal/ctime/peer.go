@@ -13,7 +13,6 @@ type Peer struct {
 	trip     atomic.Int64 // round trip of the best of these: so well its clock is known
 	born     atomic.Int64 // when its process began, in this node's age; 0 is not known
 	agreed   atomic.Bool  // its cluster time is this node's
-	missed   atomic.Bool  // it was to be asked, and has not answered since
 }
 
 // Ask says whether its clock is to be asked for: not while it is. Who was told so ends by
@@ -21,17 +20,7 @@ type Peer struct {
 func (p *Peer) Ask() bool { return !p.asked.Swap(true) }
 
 // Unheard ends an Ask that got no answer.
-func (p *Peer) Unheard() {
-	p.Miss()
-	p.asked.Store(false)
-}
-
-// Miss notes that the peer is to be asked as soon as it can be: its turn is a while away, and
-// who does not answer may be one whose clock has just jumped.
-func (p *Peer) Miss() { p.missed.Store(true) }
-
-// Missed says whether it was to be asked, and has not answered since.
-func (p *Peer) Missed() bool { return p.missed.Load() }
+func (p *Peer) Unheard() { p.asked.Store(false) }
 
 // Heard ends an Ask that got one. It returns the best that is known of the peer, and whether
 // its life is not as long as it was: then a clock has jumped, its or this node's, or a
@@ -41,7 +30,6 @@ func (p *Peer) Heard(r Reading, c *Clock) (best Reading, jumped bool) {
 	p.trip.Store(int64(best.Trip))
 	p.agreed.Store(agrees(c.Off(best.Want), best))
 	was := p.born.Swap(int64(best.Born) | 1) // never 0
-	p.missed.Store(false)
 	p.asked.Store(false)
 	off := best.Born - time.Duration(was)
 	return best, was != 0 && off.Abs() > tieWithin+best.Trip/2
