@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/limiter"
@@ -49,53 +50,126 @@ func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, f
 }
 
 // answerFor finds an answer to a request for a partition that is not held here, until
-// its asker does not wait any longer: then nothing is decided. One that was passed on
-// already is not passed on again.
+// its asker does not wait any longer: then nothing is decided. Who asks for itself is told
+// who holds it; for whom that does not help, the request is passed on, once.
 func (n *Node) answerFor(kind uint8, c *takeCall, from wire.Hello, end time.Time) {
 	if !n.begun(end) {
 		c.Outcome = wire.Unreachable
 		return
 	}
-	part, flags := c.ID.Partition(), c.Flags
 	last := wait.Spare(c.Left, n.cfg.CallTimeout)
-	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), told: flags&wire.Failover != 0, sure: flags&wire.Failover != 0, blind: flags&wire.Blind != 0}
+	r := round{n: n, ctx: n.ctx, kind: kind, c: c, end: end.Add(-last), sure: c.Flags&wire.Failover != 0}
+	flags, asker := c.Flags, tenure.Process(from.Origin)
 	for {
 		r.v = n.view.Load()
-		if flags&wire.Passed != 0 {
-			n.answerPassed(&r, part)
+		switch r.answer(flags, asker) {
+		case decided:
+			c.Outcome = wire.Decided
+			return
+		case moving:
+			if flags&wire.Failover != 0 && r.again() {
+				continue
+			}
+			n.name(r.v, c)
+			return
+		case yours:
+			n.name(r.v, c)
 			return
 		}
-		if n.answerHere(&r, part, from) {
-			return
-		}
-		if !r.again() {
-			break
-		}
+		break
 	}
-	d, ok := r.here()
-	if !ok && flags&wire.Failover != 0 && n.succeeds(r.v, part) {
-		holder, _ := n.holder(r.v, part)
-		if ok, _ := r.askOthers(holder, wire.Failover); ok {
+	r.answerWithout(flags, end, last)
+}
+
+// answer looks for the holder on behalf of an asker. It is moving where the asker is to ask
+// again, or somebody else; and unreachable where this node may have to decide.
+//
+//	who holds it, as far as this node knows     the answer
+//	this node                                   its decision
+//	a peer, and who asks may ask it             that one's name
+//	a peer, and who asks cannot                 the peer's decision
+//	the asker itself                            its name: it will find that it holds it; or a decision,
+//	                                            if it asks for copies, and there are some
+//	nobody knows yet                            nobody: it asks again
+//	one that this node does not see or reach    this node's decision, if it has copies
+func (r *round) answer(flags uint8, asker tenure.Process) found {
+	n, part := r.n, r.c.ID.Partition()
+	if r.unlessHere(moving) == decided {
+		return decided
+	}
+	if flags&wire.Passed != 0 {
+		return moving
+	}
+	p, searching := n.holder(r.v, part)
+	switch {
+	case searching:
+		return r.searching(part)
+	case p == nil:
+		return unreachable
+	case tenure.Process(p.origin) == asker:
+		return r.answerNamed(flags, p)
+	case flags == 0 && (!p.down.Load() || !r.v.owns(part)):
+		return moving
+	}
+	r.holder = p
+	if ok, _ := r.ask(p, wire.Passed); ok {
+		return decided
+	}
+	if r.c.Outcome == wire.NotHolder {
+		n.heed(part, p, r.c.Term)
+		return moving
+	}
+	return unreachable
+}
+
+// answerNamed answers who is taken for the holder, and so is not. One that is the owner by
+// the ring and has no copies asks those that had them before it came.
+func (r *round) answerNamed(flags uint8, p *peer) found {
+	n, part := r.n, r.c.ID.Partition()
+	if owner, _ := r.v.holderPeer(part, 0); owner != p {
+		n.mu.Lock() // what made this node think so is over
+		n.stepLocked(part, tenure.Event{Kind: tenure.Told, From: tenure.Process(p.origin), Term: n.seats.of[part].Known()})
+		n.mu.Unlock()
+		return moving
+	}
+	if flags&wire.Failover != 0 && r.hadCopies(part) && !n.knowsNothing(r.v, part) {
+		r.c.Decision = r.decideHere(false)
+		return decided
+	}
+	return yours
+}
+
+// answerWithout answers where the holder cannot be reached, if this node has copies.
+func (r *round) answerWithout(flags uint8, end time.Time, last time.Duration) {
+	n, c, part := r.n, r.c, r.c.ID.Partition()
+	c.Outcome = wire.Unreachable
+	owns, asked := r.v.owns(part), flags&wire.Failover != 0
+	if asked && n.succeeds(r.v, part) {
+		if ok, _ := r.askOthers(wire.Failover); ok {
 			return // the holder lives, but neither the asker nor we reach it
 		}
 	}
-	coming := n.pendingOf(part) != nil && c.Outcome == wire.NotHolder
-	if !ok && !coming && r.v.owns(part) {
+	if owns {
 		r.end = end.Add(-last / 2) // so late, nobody hands it over any more
-		holder, _ := n.holder(r.v, part)
-		if ok, _ := r.askKnowing(holder); ok {
+		if ok, _ := r.askKnowing(); ok {
 			return
 		}
 	}
-	if !ok && !coming && time.Now().Before(end) && (r.v.owns(part) || n.succeeds(r.v, part)) {
-		d, ok = r.decideAs(n.knowsNothing(r.v, part)), true
+	if c.Outcome = wire.Unreachable; !time.Now().Before(end) {
+		return
 	}
-	switch c.Decision = d; {
-	case ok:
-		c.Outcome = wire.Decided
-	case !coming:
-		c.Outcome = wire.Unreachable
+	if owns || asked && n.succeeds(r.v, part) {
+		c.Decision, c.Outcome = r.decideHere(n.knowsNothing(r.v, part)), wire.Decided
 	}
+}
+
+// name answers that this node does not hold a partition, and who does.
+func (n *Node) name(v *view, c *takeCall) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	part := c.ID.Partition()
+	s := n.seen(v, part)
+	c.Outcome, c.Decision, c.Term = wire.NotHolder, limiter.Decision{}, n.seats.of[part].Whom(&s)
 }
 
 // begun waits for this node's start, and says whether it was in time.
@@ -114,54 +188,6 @@ func (n *Node) begun(end time.Time) bool {
 	return false
 }
 
-// answerHere passes a request on to the partition's holder, or says that the asker is
-// it. Not ok means that this node may have to decide, perhaps after a hand-over.
-func (n *Node) answerHere(r *round, part int, from wire.Hello) (ok bool) {
-	if r.c.Decision, ok = r.here(); ok {
-		r.c.Outcome = wire.Decided
-		return true
-	}
-	holder, passing := n.holder(r.v, part)
-	switch {
-	case holder == nil:
-		r.c.Outcome = wire.Unreachable
-		return false
-	case holder.name != from.Name:
-	case n.pendingOf(part) != nil && holder.origin != from.Origin:
-		r.c.Outcome = wire.Unreachable // the one from which it was to come is gone: a new process has its name
-		return false
-	case n.pendingOf(part) != nil:
-		r.c.Outcome = wire.NotHolder // nor is the asker: somebody else still has it
-		return false
-	case holder.origin != from.Origin: // the asker is a new process, which knows nothing yet
-		if r.c.Outcome = wire.Unreachable; !n.succeeds(r.v, part) {
-			return false
-		}
-		r.c.Outcome = wire.Decided
-		r.c.Decision = r.decideAs(n.knowsNothing(r.v, part))
-		return true
-	case r.blind && r.hadCopies(part) && !n.knowsNothing(r.v, part):
-		r.c.Outcome = wire.Decided // the asker cannot be the holder, whatever we think
-		r.c.Decision = r.decideAs(false)
-		return true
-	case n.cededTo(part) == from.Name:
-		r.c.Outcome = wire.NotHolder // "complete" is on its way to the asker, or was there first
-		return true
-	default:
-		// Each takes the other for the holder. Told so, the asker will find that it is;
-		// or else its "complete" is late, and only if it does not come must we decide.
-		r.c.Outcome = wire.NotHolder
-		return r.told
-	}
-	flags := uint8(wire.Passed)
-	if r.refused && passing {
-		flags = wire.Failover // it knows who decides, or has copies
-	}
-	ok, _ = r.ask(holder, flags)
-	r.refused = r.c.Outcome == wire.NotHolder
-	return ok
-}
-
 // hadCopies says whether this node had copies of a partition before somebody new came to
 // own it.
 func (r *round) hadCopies(part int) bool {
@@ -171,21 +197,6 @@ func (r *round) hadCopies(part int) bool {
 		}
 	}
 	return false
-}
-
-// answerPassed answers where the request has landed: if the partition is on its way
-// here, when it has come; not at all if it is another's.
-func (n *Node) answerPassed(r *round, part int) {
-	if w := n.pendingOf(part); w != nil {
-		w.await(n.ctx, r.end)
-	}
-	d, ok := r.here()
-	if !ok && r.v.owns(part) && n.pendingOf(part) == nil {
-		d, ok = r.decideAs(false), true
-	}
-	if r.c.Outcome, r.c.Decision = wire.Decided, d; !ok {
-		r.c.Outcome = wire.NotHolder
-	}
 }
 
 // succeeds says whether this node has copies of a partition.

@@ -91,11 +91,3 @@ func (n *Node) contested() {
 		}
 	}
 }
-
-// stepAsideLocked gives up what this node holds: the other node of its name has it.
-func (n *Node) stepAsideLocked(v *view) {
-	for part := range n.ledger.Held().All() {
-		n.ledger.Hold(part, false)
-		n.lastHolder[part] = v.ownerName(part)
-	}
-}

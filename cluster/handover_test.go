@@ -13,6 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/tenure"
+	"github.com/weir-go/weir/ring"
 )
 
 // A node that refuses what is handed over to it is asked again with every beat of the
@@ -80,4 +83,100 @@ type countedConn struct {
 func (c countedConn) Write(b []byte) (int, error) {
 	c.written.Add(int64(len(b)))
 	return c.Conn.Write(b)
+}
+
+// A holder hands over only to an owner that has the same ring: one with another ring would
+// send the partition on, or back.
+func TestCedesOnlyToTheSameRing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
+		a, b := nodes[0], nodes[1]
+		time.Sleep(5 * time.Second)
+		held := a.Stats().Holding
+		mine := a.view.Load()
+		other := *mine
+		other.table, other.self, other.peers = newTable(t, "b"), -1, []*peer{mine.byName["b"]}
+		a.view.Store(&other)
+		a.transfer(mine, &other)
+		a.kick(a.flush)
+		time.Sleep(time.Second)
+		require.Equal(t, held, a.Stats().Holding, "b has another ring")
+		a.view.Store(mine)
+		b.members.Goodbye(membership.Process{Name: "a", Origin: a.origin}) // as if it left
+		b.kick(b.changed)
+		a.leaving.Store(true)
+		a.kick(a.changed)
+		time.Sleep(time.Second)
+		require.Equal(t, Partitions, b.Stats().Holding)
+	})
+}
+
+// A "complete" that is on its way when its receiver is lost from sight is sent on the new
+// connection when that one is back.
+func TestCompleteToWhoIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
+		a, b := nodes[0], nodes[1]
+		b.mu.Lock()
+		b.empty = true // it takes nothing
+		b.mu.Unlock()
+		time.Sleep(time.Second)
+		require.NotZero(t, a.seats.ceded.Load())
+		v := *a.view.Load()
+		old := v.byName["b"]
+		p := a.peerFor(&view{}, a.members.Get("b"))
+		v.byName, v.all, v.peers = map[string]*peer{"b": p}, []*peer{p}, []*peer{nil, p}
+		v.byProcess = map[tenure.Process]*peer{b.self(): p}
+		a.view.Store(&v)
+		a.retire(old)
+		b.mu.Lock()
+		b.empty = false
+		b.mu.Unlock()
+		time.Sleep(time.Second)
+		require.Zero(t, a.seats.ceded.Load())
+		require.Equal(t, Partitions, a.Stats().Holding+b.Stats().Holding)
+	})
+}
+
+func newTable(t *testing.T, names ...string) *ring.Table {
+	table, err := ring.New(names)
+	require.NoError(t, err)
+	return table
+}
+
+// Whoever is told who holds a partition goes there from then on, until it hears of a newer
+// term; an older one is no news.
+func TestFollowsTheNewestTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b", "c")
+		time.Sleep(2 * time.Second)
+		c := nodes[2]
+		v := c.view.Load()
+		a, b := v.byName["a"], v.byName["b"]
+		part := 0
+		for v.peers[v.table.Owner(part)] != b {
+			part++
+		}
+		term := func(number uint64, p *peer) tenure.Term {
+			return tenure.Term{Number: number, Holder: tenure.Process(p.origin)}
+		}
+		for _, step := range []struct {
+			from *peer
+			term tenure.Term
+			asks *peer
+		}{
+			{b, tenure.Term{}, b},
+			{b, term(70, a), a},
+			{b, term(69, b), a}, // older
+			{a, term(71, b), b},
+			{b, term(71, b), b}, // it says itself that it does not: the ring is as good as any guess
+			{b, term(72, a), a},
+			{a, term(72, a), b}, // and so does this one
+		} {
+			c.heed(part, step.from, step.term)
+			p, searching := c.holder(v, part)
+			require.False(t, searching)
+			require.Equal(t, step.asks.name, p.name, "after %v of %s", step.term, step.from.name)
+		}
+	})
 }

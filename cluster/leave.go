@@ -107,7 +107,7 @@ func (n *Node) drained(last bool) bool {
 	v := n.view.Load()
 	alone := len(v.table.Members()) == 1 && v.self == 0
 	shipping := slices.ContainsFunc(v.all, func(p *peer) bool { return p.shipping.Load() > 0 }) // first: what is not is due
-	if !alone && (v.self >= 0 || shipping || len(n.unacked) > 0 || n.ledger.Held().Len() > 0 || n.ledger.HasDue().Len() > 0) {
+	if !alone && (v.self >= 0 || shipping || n.seats.ceded.Load() > 0 || n.seats.waiting.Load() > 0 || n.ledger.Held().Len() > 0 || n.ledger.HasDue().Len() > 0) {
 		return false
 	}
 	n.empty = n.empty || last

@@ -87,7 +87,7 @@ const (
 // pace is how long the loop may sleep, if the view changes by itself after a time.
 func (n *Node) pace(every, revise time.Duration) time.Duration {
 	v := n.view.Load()
-	if n.pendings.Load() > 0 || n.holdsOthers(v) || n.ceding() || n.disagree(v) {
+	if n.seats.waiting.Load() > 0 || n.holdsOthers(v) || n.seats.ceded.Load() > 0 || n.disagree(v) {
 		n.resting.Store(loopBusy)
 		return min(every, handBeat) // requests take a detour until it has changed hands
 	}
@@ -114,13 +114,6 @@ func (n *Node) holdsOthers(v *view) bool {
 		}
 	}
 	return false
-}
-
-// ceding says whether there is a "complete" that has not been acknowledged.
-func (n *Node) ceding() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return len(n.unacked) > 0
 }
 
 // rouse is for calls that may leave something to do.

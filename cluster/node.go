@@ -77,15 +77,9 @@ type Node struct {
 	wakeMu    sync.Mutex   // guards the order of ticked and epoch
 	epoch     atomic.Int64 // how often the process was found to have been stopped
 
-	mu         sync.Mutex // guards the hand-over of partitions
-	pending    [ledger.Partitions]*pending
-	pendings   atomic.Int32
-	lastHolder [ledger.Partitions]string
-	receipts   [ledger.Partitions]receipt
-	orphans    orphans
-	unacked    map[int]*ceded
-	cessions   uint64 // how many partitions this node has handed over
-	empty      bool   // this node has left and handed everything over: it takes nothing more
+	mu    sync.Mutex // guards the hand-over of partitions
+	seats seats
+	empty bool // this node has left and handed everything over: it takes nothing more
 
 	forwarded, failovers, degraded, shipped atomic.Int64
 	undone                                  atomic.Int64
@@ -121,7 +115,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg,
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
-		meet: make(chan string, meetQueue), unacked: map[int]*ceded{}}
+		meet: make(chan string, meetQueue)}
 	n.near, n.tallies = lease.NewTable(), tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
@@ -272,7 +266,7 @@ func (n *Node) Ready() bool {
 
 // becameWhole says whether this node has ever decided for all that it owns.
 func (n *Node) becameWhole() bool {
-	if !n.whole.Load() && n.settled.Load() && n.pendings.Load() == 0 {
+	if !n.whole.Load() && n.settled.Load() && n.seats.waiting.Load() == 0 {
 		n.whole.Store(true)
 	}
 	return n.whole.Load()

@@ -41,7 +41,8 @@ type peer struct {
 
 	toldLeave atomic.Bool // it knows that this node leaves
 
-	completed map[int]uint64 // its last number for each partition that it handed to us; Node.mu guards it
+	table      atomic.Uint64 // fingerprint of the ring that it has, as it said last
+	tableAsked atomic.Bool   // it is being asked
 }
 
 // Pauses between two probes of a peer that is down.

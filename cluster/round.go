@@ -7,7 +7,6 @@ import (
 
 	"github.com/weir-go/weir/cluster/internal/wait"
 	"github.com/weir-go/weir/cluster/internal/wire"
-	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -28,142 +27,61 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	return d, err
 }
 
-// finish goes through rounds until there is a decision.
+// finish asks the holder until there is a decision, or it is clear that there will be none
+// in time; then those who have copies.
 func (r *round) finish() (limiter.Decision, error) {
-	n, c := r.n, r.c
 	for {
-		r.v = n.view.Load()
-		d, ok, err := r.decision()
-		if ok || err != nil {
-			return d, err
+		r.v = r.n.view.Load()
+		found, err := r.askHolder()
+		if err != nil || found == decided {
+			return r.c.Decision, err
 		}
-		if !r.again() {
-			part := c.ID.Partition()
-			return r.decideHere(!r.v.owns(part) || n.knowsNothing(r.v, part)), r.ctx.Err()
+		if found == unreachable || !r.again() {
+			break
 		}
 	}
+	if err := r.ctx.Err(); err != nil {
+		return limiter.Decision{}, err
+	}
+	return r.askCopies()
 }
 
-// decision asks the holder, then the successors, then any node that reaches one of
-// them. Not ok means that the holder has just handed over, or that nobody answers.
-func (r *round) decision() (d limiter.Decision, ok bool, err error) {
+// askCopies asks those who have copies, where the holder does not decide: the owner, the
+// successors, then any node that reaches one of them; and at last this node decides.
+func (r *round) askCopies() (limiter.Decision, error) {
 	n, v, c, part := r.n, r.v, r.c, r.c.ID.Partition()
-	holder, passing := n.holder(v, part)
-	if holder != nil {
-		flags := uint8(0)
-		switch {
-		case passing && r.told:
-			flags = wire.Failover // it knows who decides, or has copies
-		case passing:
-			flags = wire.Passed
-		}
-		r.extend(0, holder)
-		if ok, err := r.ask(holder, flags); ok || err != nil {
-			return c.Decision, ok, err
-		}
-		if d, ok := r.here(); ok { // it has become ours meanwhile
-			return d, true, nil
-		}
-		if c.Outcome == wire.NotHolder {
-			r.told = true
-			return d, false, nil
-		}
-	}
 	r.extend(0, nil)
 	if v.owns(part) {
 		if d, ok := r.here(); ok { // it has become ours meanwhile
-			return d, true, nil
+			return d, nil
 		}
-		if ok, err := r.askKnowing(holder); ok || err != nil {
-			return c.Decision, ok, err
+		r.extend(1, nil)
+		if ok, err := r.askKnowing(); ok || err != nil {
+			return c.Decision, err
 		}
-		return r.decideHere(n.knowsNothing(v, part)), true, nil
+		return r.decideHere(n.knowsNothing(v, part)), nil
 	}
-	for rank := 1; rank <= n.cfg.Replicas; rank++ {
+	for rank := 0; rank <= n.cfg.Replicas; rank++ {
 		next, mine := v.holderPeer(part, rank)
 		if mine {
-			r.extend(rank, nil)
-			if ok, err := r.askOthers(holder, wire.Failover); ok || err != nil {
-				return c.Decision, ok, err
+			r.extend(rank+1, nil)
+			if ok, err := r.askOthers(wire.Failover); ok || err != nil {
+				return c.Decision, err
 			}
-			return r.decideAs(n.knowsNothing(v, part)), true, nil
+			return r.decideHere(n.knowsNothing(v, part)), nil
 		}
-		if next == nil || next == holder {
+		if next == nil || next == r.holder {
 			continue
 		}
-		r.extend(rank, next)
+		r.extend(rank+1, next) // the first one's time was the holder's
 		if ok, err := r.ask(next, wire.Failover); ok || err != nil {
-			return c.Decision, ok, err
+			return c.Decision, err
 		}
 	}
-	ok, err = r.askOthers(holder, wire.Failover)
-	c.Outcome = wire.Unreachable
-	return c.Decision, ok, err
-}
-
-// again waits a moment where an answer told of a hand-over: the partition may come
-// here, or the view may change. It says whether there is time to ask again.
-func (r *round) again() bool {
-	if r.c.Outcome != wire.NotHolder {
-		return false
+	if ok, err := r.askOthers(wire.Failover); ok || err != nil {
+		return c.Decision, err
 	}
-	next := time.Now().Add(askAgain)
-	if next.After(r.end) {
-		next = r.end
-	}
-	w := r.n.pendingOf(r.c.ID.Partition())
-	if w == nil {
-		w = &pending{}
-	}
-	w.await(r.ctx, next)
-	return r.ctx.Err() == nil && time.Now().Before(r.end)
-}
-
-const askAgain = 2 * time.Millisecond // while a partition changes hands
-
-// holder is the peer that is asked first for a partition, nil if that is this node.
-// passing says that this node owns it already and passes the request on.
-func (n *Node) holder(v *view, part int) (p *peer, passing bool) {
-	if from := n.pendingFrom(part); from != "" {
-		return v.byName[from], true
-	}
-	p, _ = v.holderPeer(part, 0)
-	return p, false
-}
-
-// forcedShare is what may be admitted without the holder: all of the limit by a
-// successor with copies, unless the limit wants its bound kept in a split that is
-// perhaps just not noticed yet; one node's share by a node without copies.
-func (n *Node) forcedShare(v *view, l *limiter.Limit, alone bool) ledger.Share {
-	if alone || n.mode(l) != limiter.SplitFull {
-		return ledger.Share{Seen: 1, Known: v.sets.Base}
-	}
-	return ledger.Share{}
-}
-
-// knowsNothing says whether this node may have no copies of a partition: not all others
-// that answer have sent yet what is due by this view's table, or none answers; and by the
-// last table by which all had, nothing of that partition was due.
-func (n *Node) knowsNothing(v *view, part int) bool {
-	if v.caught {
-		return false
-	}
-	if t := n.informed.Load(); t != nil {
-		for rank := range n.cfg.Replicas + 1 {
-			if i := t.Holder(part, rank); i >= 0 && t.Members()[i] == n.cfg.Name {
-				return false
-			}
-		}
-	}
-	told := false
-	for _, p := range v.all {
-		caught := n.members.HasCaughtUp(p.name, v.table.Fingerprint())
-		if !caught && !p.down.Load() {
-			return true
-		}
-		told = told || caught
-	}
-	return !told
+	return r.decideHere(true), r.ctx.Err()
 }
 
 // round is one request on its way from node to node.
@@ -177,14 +95,11 @@ type round struct {
 	rank int       // ranks that have been given their time
 	own  bool      // the request is this node's own
 	late bool      // no answer could be here in time any more
-	told bool      // that who should hold the partition does not
 	sure bool      // who asks has waited for the holder in vain
 
-	blind   bool // a peer asks that should hold it and has no copies
-	refused bool // whom we passed it on to does not hold it either
-
-	by    *peer         // the holder, if it decided
-	began time.Duration // this node's age when it was asked
+	holder *peer         // that was asked last
+	by     *peer         // the holder, if it decided
+	began  time.Duration // this node's age when it was asked
 }
 
 // extend gives the round the time of one more peer that must be asked: of who holds, and
@@ -265,10 +180,10 @@ func maybeSent(err error) bool {
 
 // askOthers asks nodes that are neither the holder nor a successor: perhaps just our
 // link to those is dead.
-func (r *round) askOthers(holder *peer, flags uint8) (ok bool, err error) {
+func (r *round) askOthers(flags uint8) (ok bool, err error) {
 	part, age := r.c.ID.Partition(), int64(r.n.clock.age())
 	for _, p := range r.v.all {
-		if p == holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
+		if p == r.holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
 			continue
 		}
 		ok, err = r.ask(p, flags)
@@ -305,78 +220,19 @@ func (r *round) here() (limiter.Decision, bool) {
 
 // askKnowing asks those who had copies before this node became the owner, if it has none
 // itself: with the owner of the time before, they are one rank further down now.
-func (r *round) askKnowing(holder *peer) (ok bool, err error) {
+func (r *round) askKnowing() (ok bool, err error) {
 	part := r.c.ID.Partition()
 	if !r.n.knowsNothing(r.v, part) {
 		return false, nil
 	}
 	for rank := 1; rank <= r.n.cfg.Replicas+1; rank++ {
 		p, _ := r.v.holderPeer(part, rank)
-		if p == nil || p == holder || p.down.Load() {
+		if p == nil || p == r.holder || p.down.Load() {
 			continue
 		}
-		if ok, err = r.ask(p, wire.Failover|wire.Blind); ok || err != nil {
+		if ok, err = r.ask(p, wire.Failover); ok || err != nil {
 			return ok, err
 		}
 	}
 	return false, nil
-}
-
-// decideHere decides as the holder, if this node has become that meanwhile, or else as
-// decideAs does.
-func (r *round) decideHere(alone bool) limiter.Decision {
-	if d, ok := r.here(); ok {
-		return d
-	}
-	return r.decideAs(alone)
-}
-
-// decideAs decides with copies, or alone.
-func (r *round) decideAs(alone bool) limiter.Decision {
-	return r.decide(r.n.forcedShare(r.v, &r.c.Limit, alone), alone)
-}
-
-// decide decides here although another node should. What it admits is counted in
-// this node's own slot, which reaches the others when it can.
-func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
-	n, c, age := r.n, r.c, r.n.clock.age()
-	if r.kind == wire.KindGive {
-		n.ledger.Refund(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), c.Of)
-		return limiter.Decision{}
-	}
-	if c.cameLate() {
-		return c.Decision
-	}
-	c.By = 0
-	if n.agrees(&c.Limit) {
-		n.failovers.Add(1)
-		d, _ := n.takeAgreed(r.ctx, c, r.agreeBy(), func(age time.Duration) (limiter.Decision, bool) {
-			return n.takeForced(c, age, ledger.Share{}), true
-		})
-		return d
-	}
-	d := n.takeForced(c, age, s)
-	if n.failovers.Add(1); alone {
-		n.degraded.Add(1)
-		d.Degraded = true
-	}
-	return d
-}
-
-// hereBy is until when this node may decide what it holds.
-func (r *round) hereBy() time.Time {
-	if r.n.agrees(&r.c.Limit) {
-		return r.agreeBy()
-	}
-	return r.end
-}
-
-// agreeBy is until when the voters may be asked. Where the round is this node's own, all its
-// time may be over by now.
-func (r *round) agreeBy() time.Time {
-	by := time.Now().Add(r.n.patience(nil))
-	if r.own && by.After(r.end) {
-		return by
-	}
-	return r.end
 }

@@ -178,13 +178,20 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		return c.AppendAnswer(buf), true, nil
 	case wire.KindVote, wire.KindRecord, wire.KindRecover:
 		return n.serveVoter(t, id, kind, body, from, buf)
+	case wire.KindTable:
+		var c wire.Table
+		if err := c.ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		c.Fingerprint = n.view.Load().table.Fingerprint()
+		return c.AppendAnswer(buf), true, nil
 	case wire.KindClaim:
 		c := &wire.Claim{}
 		if err := c.ReadRequest(body); err != nil {
 			return buf, true, err
 		}
 		select {
-		case n.claims <- asking{t, id, c, from.Name}:
+		case n.claims <- asking{t, id, c, from.Hello}:
 			return buf, false, nil
 		default:
 			return buf, true, errTooMany

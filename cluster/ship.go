@@ -217,8 +217,10 @@ func (n *Node) owing(v *view) map[*peer]bool {
 			owing[p] = true
 		}
 	}
-	for _, c := range n.unacked {
-		owing[c.to] = true
+	for part := range n.seats.of {
+		if c := n.seats.of[part].cession; c != nil {
+			owing[c.to] = true
+		}
 	}
 	return owing
 }

@@ -31,7 +31,7 @@ type Stats struct {
 // Stats reads the counters.
 func (n *Node) Stats() Stats {
 	v := n.view.Load()
-	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.pendings.Load()),
+	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.seats.waiting.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.Denied(), Leased: n.near.Leased(),
 		LeasedOut: n.leases.Leased(), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}

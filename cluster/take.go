@@ -71,6 +71,9 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 // called back, or at end.
 func (n *Node) takeHere(ctx context.Context, v *view, age time.Duration, c *takeCall, end time.Time) (limiter.Decision, bool) {
 	if n.agrees(&c.Limit) {
+		if !n.ledger.Held().Has(c.ID.Partition()) {
+			return limiter.Decision{}, false // who holds it asks the voters
+		}
 		return n.takeAgreed(ctx, c, end, func(age time.Duration) (limiter.Decision, bool) { return n.takeOnce(v, age, c) })
 	}
 	got := n.leases.Got()

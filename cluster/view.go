@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/ring"
@@ -13,19 +14,21 @@ import (
 // view is what a node believes about the cluster at one time. It never changes; a
 // take reads one and needs no lock.
 type view struct {
-	table  *ring.Table
-	self   int              // this node's index in the table, -1 while it leaves
-	aside  bool             // another node has this one's name: see contest.go
-	peers  []*peer          // by index in the table; nil at self
-	byName map[string]*peer // those and the leaving ones
-	all    []*peer          // the values of byName, in the order of names
-	seen   int              // living members, this node among them
-	sets   membership.Size  // for what this node owns
-	before membership.Size  // for what another owns and this node still decides for
-	caught bool             // all peers have sent what is due by this table
-	serial uint32           // views are numbered
-	lossAt time.Duration    // age at which a node vanished last
-	backAt time.Duration    // age at which one came back last; 0 if none did
+	table     *ring.Table
+	self      int              // this node's index in the table, -1 while it leaves
+	aside     bool             // another node has this one's name: see contest.go
+	peers     []*peer          // by index in the table; nil at self
+	byName    map[string]*peer // those and the leaving ones
+	all       []*peer          // the values of byName, in the order of names
+	others    []tenure.Process // which they are
+	byProcess map[tenure.Process]*peer
+	seen      int             // living members, this node among them
+	sets      membership.Size // for what this node owns
+	before    membership.Size // for what another owns and this node still decides for
+	caught    bool            // all peers have sent what is due by this table
+	serial    uint32          // views are numbered
+	lossAt    time.Duration   // age at which a node vanished last
+	backAt    time.Duration   // age at which one came back last; 0 if none did
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -40,9 +43,6 @@ func (v *view) holderPeer(part, rank int) (p *peer, mine bool) {
 
 // owns says whether this node owns a partition in this view.
 func (v *view) owns(part int) bool { return v.self >= 0 && v.table.Owner(part) == v.self }
-
-// ownerName is the name of a partition's owner.
-func (v *view) ownerName(part int) string { return v.table.Members()[v.table.Owner(part)] }
 
 // share is how much of a limit a side of a split may admit by itself in this view; with a
 // quorum all, for what may be admitted the voters say. When a split heals, a side keeps its
@@ -136,6 +136,11 @@ func (n *Node) makeView(old *view, now *membership.Snapshot) *view {
 	}
 	v.sets, v.before = now.Sets(table.Fingerprint()).Size(), now.Before().Size()
 	v.caught = !v.aside && now.CaughtUp(table.Fingerprint())
+	v.byProcess = make(map[tenure.Process]*peer, len(v.all))
+	for _, p := range v.all {
+		x := tenure.Process(p.origin)
+		v.others, v.byProcess[x] = append(v.others, x), p
+	}
 	v.peers = make([]*peer, len(table.Members()))
 	for i, name := range table.Members() {
 		v.peers[i] = v.byName[name]

@@ -56,7 +56,7 @@ func TestShareOfWhatAnotherOwns(t *testing.T) {
 // of it, the peer must not count this node's side as its own.
 func TestOwingWhatAnotherOwns(t *testing.T) {
 	v, b, mine, theirs := someView(t)
-	n := &Node{ledger: ledger.NewLedger(1, 1000), unacked: map[int]*ceded{}}
+	n := &Node{ledger: ledger.NewLedger(1, 1000)}
 	for part := range ledger.Partitions {
 		n.ledger.Hold(part, false)
 	}
@@ -66,7 +66,7 @@ func TestOwingWhatAnotherOwns(t *testing.T) {
 	require.True(t, n.owing(v)[b])
 	n.ledger.Hold(theirs, false)
 	require.Empty(t, n.owing(v))
-	n.unacked[theirs] = &ceded{to: b}
+	n.seats.of[theirs].cession = &cession{to: b}
 	require.True(t, n.owing(v)[b])
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
@@ -12,9 +13,9 @@ import (
 const (
 	Passed   = 1 << iota // passed on by a node: do not pass it on again
 	Failover             // the partition's holder did not answer the sender
-	Blind                // the sender should hold it, and has no copies
+	Relay                // the sender does not know the holder that the receiver names: pass it on
 
-	FlagsAll = Passed | Failover | Blind
+	FlagsAll = Passed | Failover | Relay
 )
 
 // Outcome is what became of a take.
@@ -23,7 +24,7 @@ type Outcome uint8
 // Outcomes of a take.
 const (
 	Decided     Outcome = iota
-	NotHolder           // passed on to a node that does not decide for the partition
+	NotHolder           // who answers does not decide: Term is who does, as far as it knows
 	Unreachable         // who decides did not answer the node that was asked
 )
 
@@ -45,11 +46,12 @@ type Take struct {
 	Decision limiter.Decision
 	By       ledger.Origin  // who decided; 0: who answers, or has the call
 	Window   limiter.Window // in which it was counted; on the wire with the decision
+	Term     tenure.Term    // the newest, and its holder; of number 0 a guess, of holder 0 nobody
 }
 
 const (
 	takeFields   = 11
-	answerFields = 6
+	answerFields = 8
 	trialBit     = 1 << 3 // beside the flags
 )
 
@@ -103,7 +105,7 @@ func (c *Take) AppendAnswer(b []byte) []byte {
 	b = transport.AppendInt(b, int64(d.ResetAfter))
 	b = transport.AppendInt(b, int64(d.RetryAfter))
 	b = transport.AppendInt(b, int64(window))
-	return transport.AppendUint(b, uint64(c.By))
+	return appendTerm(transport.AppendUint(b, uint64(c.By)), c.Term)
 }
 
 // ReadAnswer decodes the answer.
@@ -114,7 +116,7 @@ func (c *Take) ReadAnswer(body []byte) error {
 	c.Outcome = Outcome(bits & 3)
 	c.Decision = limiter.Decision{Allowed: bits&4 != 0, Degraded: bits&8 != 0, Tentative: bits&16 != 0, Remaining: r.Int(),
 		ResetAfter: time.Duration(r.Int()), RetryAfter: time.Duration(r.Int()), Window: limiter.Window(r.Int())}
-	c.By = ledger.Origin(r.Uint())
+	c.By, c.Term = ledger.Origin(r.Uint()), readTerm(&r)
 	return finish(&r, n, answerFields)
 }
 

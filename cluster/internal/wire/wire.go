@@ -35,6 +35,7 @@ const (
 	KindVote     = 13 // let me decide for this partition: Vote
 	KindRecord   = 14 // keep what I count in, as one of a majority: Record
 	KindRecover  = 15 // tell me what I knew before I was started anew: Recover
+	KindTable    = 16 // which ring have you? Table
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.
@@ -63,10 +64,18 @@ func (noAnswer) ReadAnswer([]byte) error { return nil }
 // finish skips what a newer version added to an array of n elements, of which known have
 // been read, and reports what was malformed.
 func finish(r *transport.Reader, n, known int) error {
+	if err := skip(r, n, known); err != nil || len(r.Rest()) > 0 {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// skip is finish for an array inside of another one.
+func skip(r *transport.Reader, n, known int) error {
 	for i := known; i < n && r.Err() == nil; i++ {
 		r.Skip()
 	}
-	if n < known || r.Err() != nil || len(r.Rest()) > 0 {
+	if n < known || r.Err() != nil {
 		return ErrMalformed
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
@@ -24,6 +25,7 @@ var update = flag.Bool("update", false, "write the golden file anew")
 var (
 	anID    = ledger.ID{Hi: 1 << 63, Lo: 7}
 	aLimit  = limiter.Limit{Quota: 100, Window: time.Minute, Burst: 20, Algorithm: limiter.TokenBucket, Split: limiter.SplitShare}
+	aTerm   = tenure.Term{Number: 300, Holder: 1 << 63}
 	aSlot   = ledger.Slot{ID: ledger.ID{Hi: 2, Lo: math.MaxUint64}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: -4, Prev: 300, Version: 70000, Expires: 1_700_000_060, Fill: 254}
 	aBucket = ledger.Slot{ID: ledger.ID{Hi: 2, Lo: 1 << 63}, Origin: 9, At: 1_700_000_060_000_000_000, Cur: 12, Prev: 1 << 30,
 		Version: 70000 << 12, Expires: 1_700_000_120, Fill: 10, Knows: []ledger.Known{{Origin: 8, Version: 5 << 12}, {Origin: 1 << 63, Version: 1}},
@@ -37,11 +39,13 @@ var samples = []struct {
 	answer bool // it has one
 }{
 	{"take", &Take{ID: anID, Limit: aLimit, Cost: 3, Flags: FlagsAll, Trial: true, Of: 1_700_000_000_000_000_000,
-		Left: 120 * time.Millisecond, Asker: 1 << 63, Number: 70000, Outcome: NotHolder, By: 5,
+		Left: 120 * time.Millisecond, Asker: 1 << 63, Number: 70000, Outcome: NotHolder, By: 5, Term: aTerm,
 		Decision: limiter.Decision{Allowed: true, Degraded: true, Tentative: true, Remaining: 97, ResetAfter: time.Second, RetryAfter: 1, Window: 1 << 61}}, true},
 	{"ship", &Ship{Fingerprint: 5, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot, {}, aBucket}}, false},
-	{"claim", &Claim{Parts: []int{0, 1020}, Names: []string{"", "node1"}}, true},
-	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Number: 300}, false},
+	{"claim", &Claim{Table: 1 << 63, Parts: []Asked{{}, {Part: 1020, Known: aTerm, Held: tenure.Term{Number: 2, Holder: 8}, Top: 301}},
+		Answers: []tenure.Answer{{}, {Word: tenure.Perhaps, Held: tenure.Term{Number: 2, Holder: 8}, Known: aTerm, Top: 301}}}, true},
+	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Term: aTerm}, false},
+	{"table", &Table{Fingerprint: 1 << 63}, true},
 	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000}, true},
 	{"leaving", &Leaving{}, false},
 	{"caught up", &CaughtUp{Fingerprint: 1 << 63, Ask: true}, false},
@@ -170,7 +174,8 @@ func TestFitsIntoAFrame(t *testing.T) {
 		s.Knows = append(s.Knows, ledger.Known{Origin: math.MaxUint64, Version: math.MaxUint64})
 	}
 	require.LessOrEqual(t, len(appendSlot(nil, &s)), slotMax)
-	ship, complete := Ship{Fingerprint: math.MaxUint64, Now: math.MaxInt64}, Complete{Part: 1020, Now: math.MaxInt64, Number: math.MaxUint64}
+	farTerm := tenure.Term{Number: tenure.MaxNumber, Holder: math.MaxUint64}
+	ship, complete := Ship{Fingerprint: math.MaxUint64, Now: math.MaxInt64}, Complete{Part: 1020, Now: math.MaxInt64, Term: farTerm}
 	for range ShipSlots {
 		ship.Slots, complete.Slots = append(ship.Slots, s), append(complete.Slots, s)
 	}
@@ -180,9 +185,10 @@ func TestFitsIntoAFrame(t *testing.T) {
 			Cost: math.MaxInt64, Asker: math.MaxUint64, Number: math.MaxUint64, Window: math.MaxInt64})
 	}
 	const nameMax, schemeMax = 128, 128 // bytes of a node's name, and of a ring's scheme
-	var claim Claim
+	claim := Claim{Table: math.MaxUint64}
 	for range ClaimParts {
-		claim.Parts, claim.Names = append(claim.Parts, ledger.Partitions-1), append(claim.Names, strings.Repeat("x", nameMax))
+		claim.Parts = append(claim.Parts, Asked{Part: ledger.Partitions - 1, Known: farTerm, Held: farTerm, Top: tenure.MaxNumber})
+		claim.Answers = append(claim.Answers, tenure.Answer{Word: tenure.WordMax, Held: farTerm, Known: farTerm, Top: tenure.MaxNumber})
 	}
 	most := Claimed{ledger.Partitions - 1, Ballot{Number: math.MaxUint64, By: math.MaxUint64}}
 	word := Word{Life: math.MaxUint64}
@@ -272,9 +278,14 @@ func requireBounded(t *testing.T, m Message) {
 	case *Claim:
 		require.LessOrEqual(t, len(c.Parts), ClaimParts)
 		for _, p := range c.Parts {
-			require.True(t, p >= 0 && p < ledger.Partitions)
+			require.True(t, p.Part >= 0 && p.Part < ledger.Partitions)
+			require.True(t, p.Top <= tenure.MaxNumber && p.Known.Number <= tenure.MaxNumber && p.Held.Number <= tenure.MaxNumber)
+		}
+		for _, a := range c.Answers {
+			require.True(t, a.Word <= tenure.WordMax && a.Top <= tenure.MaxNumber && a.Known.Number <= tenure.MaxNumber && a.Held.Number <= tenure.MaxNumber)
 		}
 	case *Complete:
+		require.LessOrEqual(t, c.Term.Number, uint64(tenure.MaxNumber))
 		require.True(t, c.Part >= 0 && c.Part < ledger.Partitions)
 		require.LessOrEqual(t, len(c.Slots), ShipSlots)
 	case *Lease:
