@@ -37,7 +37,7 @@ type peer struct {
 	shipAt   int           // and where; the loop's
 	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
 	askedAt  atomic.Int64  // age at which it was asked to say whether we have all that is due
-	noRelay  atomic.Int64  // age until which it is not asked to reach others for us
+	relays   relays        // where it is not asked to reach others for us
 
 	toldLeave atomic.Bool // it knows that this node leaves
 

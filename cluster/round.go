@@ -183,19 +183,17 @@ func maybeSent(err error) bool {
 func (r *round) askOthers(flags uint8) (ok bool, err error) {
 	part, age := r.c.ID.Partition(), int64(r.n.clock.age())
 	for _, p := range r.v.all {
-		if p == r.holder || p.down.Load() || p.noRelay.Load() > age || r.isHolder(p, part) {
+		if p == r.holder || p.down.Load() || p.relays.paused(part, age) || r.isHolder(p, part) {
 			continue
 		}
 		ok, err = r.ask(p, flags)
 		if ok || err != nil || r.late {
 			return ok, err
 		}
-		p.noRelay.Store(age + int64(relayPause))
+		p.relays.pause(part, age)
 	}
 	return false, nil
 }
-
-const relayPause = 500 * time.Millisecond
 
 func (r *round) isHolder(p *peer, part int) bool {
 	for rank := range r.n.cfg.Replicas + 1 {

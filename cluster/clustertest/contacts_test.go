@@ -15,8 +15,15 @@ import (
 // With shares, what all sides of a split admit together of a window that begins two seconds
 // after the cut or later is no more than the quota, long before gossip has noticed it.
 func TestSharesSoonAfterACut(t *testing.T) {
-	for i, sides := range [][][]int{{{0, 1, 2}, {3, 4}}, {{0, 1, 2, 3}, {4}}, {{0, 1}, {2, 3}, {4}}, {{0, 1, 2}, {3, 4}}} {
-		oneWay := i == 3
+	for i, sides := range [][][]int{
+		{{0, 1, 2}, {3, 4}}, // this one is cut one way
+		{{0, 1, 2}, {3, 4}},
+		{{0, 1, 2, 3}, {4}},
+		{{0, 1}, {2, 3}, {4}},
+		{{0, 4}, {2, 3}, {1}},
+		{{0}, {1}, {2, 3, 4}},
+	} {
+		oneWay := i == 0
 		t.Run(fmt.Sprint(sides, oneWay), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := New(t, 5, Options{Config: func(_ int, cfg *cluster.Config) { cfg.Split = limiter.SplitShare }})
@@ -31,7 +38,7 @@ func TestSharesSoonAfterACut(t *testing.T) {
 				for at := 2 * time.Second; at < 16*time.Second; at += 500 * time.Millisecond {
 					time.Sleep(time.Until(began.Add(at)))
 					most := 0
-					for i := range 10 {
+					for i := range 40 {
 						sum, k := 0, fmt.Sprint(at, i)
 						for _, side := range sides {
 							sum += spend(t, c, k, l, 30, side...)
