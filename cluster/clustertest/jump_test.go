@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -29,4 +30,24 @@ func TestClocksAgreeAfterJumps(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A clock jumps, and one peer is cut off from that node just then, for longer than a question
+// waits for its answer: it follows soon after, also where its turn to ask was meanwhile.
+func TestClockThatJumpedUnseen(t *testing.T) {
+	for at := time.Duration(0); at < 12*time.Second; at += 1500 * time.Millisecond { // all have their turn once
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 5, Options{})
+			c.Skew(3, 5*time.Second) // all follow it now, and it follows nobody
+			time.Sleep(clockTime + at)
+			c.Cut(0, 3)
+			c.Cut(3, 0)
+			c.Skew(0, time.Hour)
+			time.Sleep(2500 * time.Millisecond)
+			c.Heal()
+			time.Sleep(5 * time.Second)
+			want := c.Node(0).Stats().ClockOffset + time.Hour
+			assert.InDelta(t, want, c.Node(3).Stats().ClockOffset+5*time.Second, float64(10*time.Millisecond), "cut off after %v", at)
+		})
+	}
 }
