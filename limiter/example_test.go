@@ -43,10 +43,10 @@ func ExamplePer() {
 }
 
 // A token bucket admits a burst, and then as much as it refills.
-func ExampleLimit_tokenBucket() {
+func ExampleBucket() {
 	now := time.Unix(1764000000, 0)
 	l := limiter.NewLocal(limiter.Config{Now: func() time.Time { return now }})
-	limit := limiter.Limit{Quota: 60, Window: time.Minute, Burst: 3, Algorithm: limiter.TokenBucket}
+	limit := limiter.Bucket(60, time.Minute, 3)
 	for range 3 {
 		d, _ := l.Take(context.Background(), "job", limit, 2)
 		fmt.Println(d.Allowed, "left", d.Remaining, "retry after", d.RetryAfter)

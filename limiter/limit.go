@@ -123,6 +123,17 @@ func Per(quota int64, window time.Duration) Limit {
 	return Limit{Quota: quota, Window: window}
 }
 
+// Sliding is a sliding window of quota per window.
+func Sliding(quota int64, window time.Duration) Limit {
+	return Limit{Quota: quota, Window: window, Algorithm: SlidingWindow}
+}
+
+// Bucket is a token bucket that refills quota tokens per window, evenly, and holds burst of
+// them; a burst of 0 means quota.
+func Bucket(quota int64, window time.Duration, burst int64) Limit {
+	return Limit{Quota: quota, Window: window, Burst: burst, Algorithm: TokenBucket}
+}
+
 // ErrLimit is wrapped by every error about a [Limit] that cannot be.
 var ErrLimit = errors.New("invalid limit")
 

@@ -129,3 +129,10 @@ func TestCheckIsItsWords(t *testing.T) {
 	}
 	require.Greater(t, good, 100)
 }
+
+func TestConstructors(t *testing.T) {
+	assert.Equal(t, Limit{Quota: 5, Window: time.Minute}, Per(5, time.Minute))
+	assert.Equal(t, Limit{Quota: 5, Window: time.Minute, Algorithm: SlidingWindow}, Sliding(5, time.Minute))
+	assert.Equal(t, Limit{Quota: 5, Window: time.Minute, Burst: 2, Algorithm: TokenBucket}, Bucket(5, time.Minute, 2))
+	assert.Equal(t, int64(5), Bucket(5, time.Minute, 0).Capacity())
+}

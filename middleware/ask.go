@@ -157,6 +157,10 @@ func (m *Middleware) askOne(x *exchange, c *call) (took bool) {
 	if c.verdict.forbids() {
 		return false
 	}
+	if c.wrong != nil {
+		c.err, c.verdict = c.wrong, Unavailable
+		return false
+	}
 	ctx, cost := x.ctx, c.cost
 	if c.looked {
 		cost = 0

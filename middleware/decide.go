@@ -17,6 +17,7 @@ type call struct {
 	keyFrom, keyTo         int    // of exchange.buf
 	key                    string // view of exchange.buf
 	decision               limiter.Decision
+	wrong                  error // the limit of the program's function: there is nothing to ask
 	err                    error // there is no decision
 	outage                 error // why the limiter gave none, where this process decided
 	verdict                Verdict
@@ -44,9 +45,12 @@ func (m *Middleware) decide(x *exchange) (status int) {
 func (x *exchange) prepare() bool {
 	refused := false
 	for _, r := range x.route.rules {
-		c := call{rule: r, budget: x.budget(r), cost: r.cost}
+		c := call{rule: r, cost: r.cost}
+		c.budget, c.wrong = x.budget(r)
 		if r.costOf != nil {
 			c.cost = clampCost(r.costOf(x.request), c.budget.capacity)
+		} else if r.limits != nil && !c.budget.blocked {
+			c.cost = min(c.cost, c.budget.capacity)
 		}
 		c.subjectFrom = len(x.buf)
 		var ok bool
@@ -83,18 +87,26 @@ func (x *exchange) prepare() bool {
 	return !refused
 }
 
-// budget is the limit that counts for a rule: the plan's, if there is one.
-func (x *exchange) budget(r *rule) *budget {
+// budget is the limit that counts for a rule: that of the program's function, else the plan's,
+// else its own. The error says that the function gave one that cannot be.
+func (x *exchange) budget(r *rule) (*budget, error) {
+	if r.limits != nil {
+		if b, err := r.limits.find(x.request); b != nil {
+			return b, nil
+		} else if err != nil {
+			return r.budget, err
+		}
+	}
 	if r.plan == nil {
-		return r.budget
+		return r.budget, nil
 	}
 	from := len(x.buf)
 	plan, ok := r.plan(x.buf, x.request)
 	x.buf = plan[:from]
 	if b, known := r.plans[string(plan[from:])]; ok && known {
-		return b
+		return b, nil
 	}
-	return r.budget
+	return r.budget, nil
 }
 
 // clampCost keeps a cost that a function computed within what a limit can answer to:

@@ -145,6 +145,12 @@ type Rule struct {
 	// Algorithm of Limit. Read a plan only from what the client cannot forge.
 	Plan  Key
 	Plans map[string]limiter.Limit
+	// LimitOf, if set, is the limit by request, such as that of a customer's record: before Plan
+	// and Limit, which count where it says false. It is called for each request, so it should
+	// look into memory. A Quota of 0 refuses with 403. A limit that cannot be refuses with
+	// 503, and the Event says why. A budget is one of a Window and an Algorithm: whose record
+	// changes these begins anew. A Cost that does not fit into the limit is all of it.
+	LimitOf func(r *http.Request) (l limiter.Limit, ok bool)
 	// Key finds the subject; the zero Key is the client's address, [ClientIP].
 	Key Key
 	// Absent says what happens where Key finds nothing; the zero value is AbsentShared.

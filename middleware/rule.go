@@ -19,6 +19,7 @@ type rule struct {
 	budget  *budget
 	plan    appendSubject
 	plans   map[string]*budget
+	limits  *limits // of LimitOf; nil without
 	subject appendSubject
 	parts   func(subject string) []string // takes a subject apart; nil if it has no parts
 	absent  Absent
@@ -44,6 +45,7 @@ func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	c := &rule{
 		name: r.Name, pattern: pattern, absent: r.Absent, cost: r.Cost, costOf: r.CostOf,
 		count: r.Count, shadow: r.Shadow || p.Shadow, outage: r.Outage, parts: r.Key.parts,
+		limits: newLimits(r.Name, r.LimitOf),
 	}
 	if c.cost == 0 {
 		c.cost = 1
@@ -61,7 +63,7 @@ func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 		return nil, err
 	}
 	bd := binding{policy: p, pattern: pattern, reads: p.reads}
-	if r.CostOf != nil {
+	if r.CostOf != nil || r.LimitOf != nil {
 		p.reads.anything()
 	}
 	if c.subject, err = r.Key.bound(bd); err != nil {

@@ -3,6 +3,7 @@ package grpclimit_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -80,6 +81,23 @@ func TestRefusal(t *testing.T) {
 	wait, ok := grpclimit.RetryAfter(err)
 	assert.True(t, ok)
 	assert.Positive(t, wait)
+}
+
+// The limit of a customer's record counts for calls as well.
+func TestLimitOf(t *testing.T) {
+	r := perHour("customer", 1)
+	r.Key = middleware.Header("X-Customer")
+	r.LimitOf = func(r *http.Request) (limiter.Limit, bool) {
+		return limiter.Per(2, time.Hour), r.Header.Get("X-Customer") == "large"
+	}
+	conn := serve(t, guard(t, middleware.Policy{Default: []middleware.Rule{r}}, grpclimit.Options{}), handlers{list: nothing})
+	for customer, want := range map[string]int{"large": 2, "small": 1} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-customer", customer)
+		for i := range want + 1 {
+			_, _, err := call(ctx, conn, list)
+			require.Equal(t, i == want, status.Code(err) == codes.ResourceExhausted, "%s: call %d of %d: %v", customer, i+1, want, err)
+		}
+	}
 }
 
 // What no wait makes acceptable is not retried, and a limiter that cannot decide is not the caller's fault.

@@ -52,13 +52,19 @@ var objects = map[string]struct {
 			r["plans"] = object{"pro": object{"quota": 9}}
 		case "plans":
 			r["plan"] = object{"claim": "plan"}
+		case "rate":
+			delete(r, "quota")
+			delete(r, "window")
 		}
 		return routed(r)
 	}},
 	"plan": {"plan", func(field string, value any) object {
 		r := with(rule(), "plan", object{"claim": "plan"})
-		r["plans"] = object{"pro": with(object{"quota": 9}, field, value)}
+		pro := with(object{"quota": 9}, field, value)
+		r["plans"] = object{"pro": pro}
 		switch field {
+		case "rate":
+			delete(pro, "quota")
 		case "burst":
 			r["algorithm"] = "token-bucket"
 		case "algorithm":
@@ -261,12 +267,15 @@ var mistakes = []struct{ what, text string }{
 	{"a number that is not decimal", "default: [{name: a, quota: 020, window: 1m}]\n"},
 	{"a duration without a unit", "default: [{name: a, quota: 5, window: 90}]\n"},
 	{"a window too long", "default: [{name: a, quota: 5, window: 53w}]\n"},
+	{"a rate without a unit", "default: [{name: a, rate: 5/90}]\n"},
+	{"a rate and a window", "default: [{name: a, rate: 5/s, window: 1m}]\n"},
 	{"an unknown word", "default: [{name: a, quota: 5, window: 1m, algorithm: leaky-bucket}]\n"},
 	{"a burst without a bucket", "default: [{name: a, quota: 5, window: 1m, burst: 9}]\n"},
 	{"two rules of one name", "default: [{name: a, quota: 5, window: 1m}]\nalways: [{name: a, quota: 9, window: 1m}]\n"},
 	{"a route without rules", good + "routes:\n  - pattern: POST /v1/token\n"},
 	{"a method in lower case", good + "routes:\n  - pattern: post /v1/token\n    exempt: true\n"},
 	{"a key that the program lacks", "default: [{name: a, quota: 5, window: 1m, key: {custom: region}}]\n"},
+	{"a function that the program lacks", "default: [{name: a, rate: 5/m, limit: {custom: customer}}]\n"},
 	{"a header that anybody can write", "default: [{name: a, quota: 5, window: 1m}]\naddress: {header: X-Real-IP}\n"},
 	{"the same field twice", "default: [{name: a, quota: 5, quota: 9, window: 1m}]\n"},
 	{"an alias", "default: &d [{name: a, quota: 5, window: 1m}]\nalways: *d\n"},

@@ -33,6 +33,8 @@ type Options struct {
 	Keys map[string]middleware.Key
 	// Costs are functions that the file uses as cost: {custom: NAME}.
 	Costs map[string]func(r *http.Request) int64
+	// Limits are functions that the file uses as limit: {custom: NAME}, for [middleware.Rule].LimitOf.
+	Limits map[string]func(r *http.Request) (limiter.Limit, bool)
 	// Adjust, if set, completes the policy that the file gives before it is checked, such as
 	// with a route that this program always exempts. An error of it refuses the file.
 	Adjust func(p *middleware.Policy) error

@@ -57,6 +57,11 @@ routes:
       - {name: cdn, quota: 5, window: 1s, key: {client-ip: {header: CF-Connecting-IP, trusted: [192.0.2.0/24]}}}
       - {name: region, quota: 5, window: 1s, key: {custom: region}, absent: shared, outage: local}
       - {name: api-key, quota: 5, window: 1s, key: {header: X-Api-Key}, absent: skip}
+      - name: customer
+        rate: 100/m
+        limit: {custom: record}
+        plan: {claim: plan}
+        plans: {pro: {rate: 1000/60s}}
   - pattern: GET /.well-known/jwks.json
     exempt: true
 address: {source: forwarded, trusted: [unix, 10.0.0.0/8, "2001:db8::1"], ipv6Prefix: 56, translators: ["2001:db8:64::/96"]}
@@ -76,6 +81,10 @@ func options() policyfile.Options {
 	return policyfile.Options{
 		Hooks: policyfile.Hooks{Claims: func(context.Context, string) (string, bool) { return "pro", true }},
 		Keys:  map[string]middleware.Key{"region": middleware.Header("X-Region")},
+		Limits: map[string]func(*http.Request) (limiter.Limit, bool){
+			"record":   func(*http.Request) (limiter.Limit, bool) { return limiter.Limit{}, false },
+			"customer": func(*http.Request) (limiter.Limit, bool) { return limiter.Limit{}, false },
+		},
 		Costs: map[string]func(*http.Request) int64{"size": func(r *http.Request) int64 { return r.ContentLength }},
 	}
 }
@@ -106,6 +115,10 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, middleware.OutageOpen, user.Outage)
 	agents := p.Routes[1]
 	assert.Equal(t, []string{"/v1/agents/{id}", "example.com/agents/{id}"}, agents.Patterns)
+	customer := agents.Rules[6]
+	assert.Equal(t, limiter.Per(100, time.Minute), customer.Limit)
+	assert.Equal(t, limiter.Per(1000, time.Minute), customer.Plans["pro"])
+	assert.NotNil(t, customer.LimitOf)
 	assert.True(t, agents.Rules[0].Count(500))
 	assert.False(t, agents.Rules[0].Count(302))
 	assert.Equal(t, int64(7), agents.Rules[0].CostOf(&http.Request{ContentLength: 7}))

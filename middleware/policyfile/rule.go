@@ -11,12 +11,15 @@ import (
 	"github.com/weir-go/weir/middleware"
 )
 
-// rule reads one rule. Name, quota and window are never guessed: a rule that forgot one of
-// them would be another limit than its author meant. All else has the default of the Go
-// API, which is the zero value there as well.
+// rule reads one rule. Name, quota and window, or rate for the two, are never guessed: a rule
+// that forgot one of them would be another limit than its author meant. All else has the
+// default of the Go API, which is the zero value there as well.
 func (d *decoder) rule(path string, n *yaml.Node) middleware.Rule {
 	m := d.mapping(path, n)
-	m.require("name", "quota", "window")
+	m.require("name")
+	if m.fields["rate"] == nil {
+		m.require("quota", "window")
+	}
 	r := middleware.Rule{
 		Name:  m.text("name"),
 		Limit: d.limit(m, limiter.Limit{}),
@@ -41,6 +44,9 @@ func (d *decoder) rule(path string, n *yaml.Node) middleware.Rule {
 	}
 	if n := m.get("plans"); n != nil {
 		r.Plans = d.plans(m.at("plans"), n, r.Limit)
+	}
+	if n := m.get("limit"); n != nil {
+		r.LimitOf = custom(d, m.at("limit"), n, d.options.Limits, "limits")
 	}
 	d.cost(m, &r)
 	m.done()
@@ -72,6 +78,9 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 			limiter.LeaseAlways.String(): limiter.LeaseAlways,
 		}),
 	}
+	if n := m.get("rate"); n != nil {
+		d.rate(m, n, &l)
+	}
 	// In Go a burst of 0 means "as much as the quota". In a file nobody writes that, and a 0
 	// is rather meant as "no bursts", which a token bucket cannot give.
 	if n := m.get("burst"); n != nil {
@@ -82,6 +91,23 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 	return l
 }
 
+// rate reads the short form of quota and window, such as 100/m, 5/s or 1000/15m. What the check
+// of the policy finds wrong with either is told of this field.
+func (d *decoder) rate(m *mapping, n *yaml.Node, l *limiter.Limit) {
+	at := m.at("rate")
+	if m.fields["quota"] != nil || m.fields["window"] != nil {
+		d.fail(at, n, "excludes quota and window: it says both")
+		return
+	}
+	var ok bool
+	if l.Quota, l.Window, ok = perWindow(n.Value); !isString(n) || !ok {
+		d.fail(at, n, "is not a rate such as 5/s, 100/m, 1000/h or 20/15m")
+	}
+	for _, field := range []string{m.at("quota"), m.at("window")} {
+		d.lines[field], d.written[field], d.spelt[field] = line(n), at, shown(n)
+	}
+}
+
 // plans reads limits by the plan's name. Each says its quota; the rest is the rule's
 // unless it says otherwise. They are read in the order of their names, which makes the
 // first error always the same one.
@@ -90,7 +116,9 @@ func (d *decoder) plans(path string, n *yaml.Node, base limiter.Limit) map[strin
 	plans := make(map[string]limiter.Limit, len(names.fields))
 	for _, name := range slices.Sorted(maps.Keys(names.fields)) {
 		m := d.mapping(names.at(name), names.get(name))
-		m.require("quota")
+		if m.fields["rate"] == nil {
+			m.require("quota")
+		}
 		plans[name] = d.limit(m, base)
 		m.done()
 	}
@@ -111,13 +139,19 @@ func (d *decoder) cost(m *mapping, r *middleware.Rule) {
 		}
 		return
 	}
+	r.CostOf = custom(d, path, n, d.options.Costs, "costs")
+}
+
+// custom reads {custom: NAME}, the name of one of the program's functions.
+func custom[T any](d *decoder, path string, n *yaml.Node, all map[string]T, kind string) T {
 	c := d.mapping(path, n)
 	c.require("custom")
-	name := c.text("custom")
-	if r.CostOf = d.options.Costs[name]; r.CostOf == nil {
-		d.fail(c.at("custom"), c.fields["custom"], "is not among the costs of the program")
+	one, ok := all[c.text("custom")]
+	if !ok {
+		d.fail(c.at("custom"), c.fields["custom"], "is not among the "+kind+" of the program")
 	}
 	c.done()
+	return one
 }
 
 // count reads all, failures, or {statuses: [401, 403]}. A status that no response can have

@@ -46,6 +46,20 @@ func duration(s string) (sum time.Duration, ok bool) {
 	return 0, false
 }
 
+// perWindow reads a quota and a window such as 100/m or 20/15m: one of the unit, or as many as
+// stand before it.
+func perWindow(s string) (quota int64, window time.Duration, ok bool) {
+	number, per, _ := strings.Cut(s, "/")
+	if quota, ok = decimal(number); !ok {
+		return 0, 0, false
+	}
+	if per != "" && (per[0] < '0' || per[0] > '9') {
+		per = "1" + per
+	}
+	window, ok = duration(per)
+	return quota, window, ok
+}
+
 // component is a number and its unit.
 func component(number, unit string) (time.Duration, bool) {
 	if number == "" || unit == "" || number[0] == '.' || number[len(number)-1] == '.' {

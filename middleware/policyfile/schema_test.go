@@ -47,14 +47,14 @@ func (c validator) check(schema map[string]any, v any, path string) (wrong []str
 			if !found {
 				fail("%v is not one of %v", v, rule)
 			}
-		case "oneOf":
+		case "oneOf", "anyOf":
 			fits := 0
 			for _, s := range rule.([]any) {
 				if len(c.check(s.(map[string]any), v, path)) == 0 {
 					fits++
 				}
 			}
-			if fits != 1 {
+			if fits == 0 || word == "oneOf" && fits > 1 {
 				fail("%v fits %d of the alternatives", v, fits)
 			}
 		case "required", "properties", "additionalProperties", "minProperties", "maxProperties":
