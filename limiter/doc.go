@@ -9,6 +9,9 @@
 // every take, so there is nothing to register, and another quota applies at once. A budget
 // belongs to a key ([Key] joins the parts of one), a window and an algorithm.
 //
+// [Wait] takes, and waits as long as the budget says, in one queue with all others who wait;
+// [TakeUpTo] takes as much as there is.
+//
 // A [Local] allocates nothing for a key that it knows, takes one lock, and waits for nobody;
 // it stores a key in some 64 bytes, never more than [Config].MaxKeys of them. A node of
 // package cluster has the same Take and Give, over all processes together, and package

@@ -2,6 +2,7 @@ package limiter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,4 +65,38 @@ func ExampleKey() {
 	// Output:
 	// "\x05login\t192.0.2.7"
 	// false
+}
+
+// One e-mail each 10 ms: none is refused. One newsletter an hour: within a minute there is no second
+// one, which is known at once.
+func ExampleWait() {
+	l := limiter.NewLocal(limiter.Config{}) // or a node of a cluster: then all machines queue together
+	for range 3 {
+		_, err := limiter.Wait(context.Background(), l, "mail", limiter.Bucket(100, time.Second, 1), 1)
+		fmt.Println(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for range 2 {
+		_, err := limiter.Wait(ctx, l, "newsletter", limiter.Bucket(1, time.Hour, 1), 1)
+		fmt.Println(errors.Is(err, limiter.ErrWait))
+	}
+	// Output:
+	// <nil>
+	// <nil>
+	// <nil>
+	// false
+	// true
+}
+
+// A batch of 8, of which 5 can go out now.
+func ExampleTakeUpTo() {
+	l, limit := limiter.NewLocal(limiter.Config{}), limiter.Per(5, time.Hour)
+	n, _, err := limiter.TakeUpTo(context.Background(), l, "mail", limit, 8)
+	fmt.Println(n, err)
+	n, d, err := limiter.TakeUpTo(context.Background(), l, "mail", limit, 3)
+	fmt.Println(n, err, d.RetryAfter > 0)
+	// Output:
+	// 5 <nil>
+	// 0 <nil> true
 }
