@@ -15,6 +15,7 @@ type compiled struct {
 	table table
 	memo  memo
 	asked map[string]*route // by the name of the rule that Allow asks
+	lists *lists            // nil if nobody is listed
 	reads *reads
 
 	dialects     Dialect
@@ -89,6 +90,9 @@ func compile(p Policy) (*compiled, error) {
 	if c.asked, err = compileAsked(&p); err != nil {
 		return nil, err
 	}
+	if c.lists, err = compileLists(&p); err != nil {
+		return nil, err
+	}
 	c.table.seal()
 	if err := c.checkReached(&p); err != nil {
 		return nil, err
@@ -134,6 +138,23 @@ func checkSkipMethods(methods []string) error {
 // find is the route whose rules count for a request, or nil if it passes unseen. chosen is the
 // pattern that the router behind chose, if that is known already.
 func (c *compiled) find(r *http.Request, chosen string) *route {
+	if c.lists == nil {
+		return c.unlisted(r, chosen)
+	}
+	switch c.lists.of(r) {
+	case isDenied:
+		if c.lists.refusal.shadow {
+			return c.lists.before(c.unlisted(r, chosen))
+		}
+		return c.lists.before(nil)
+	case isAllowed:
+		return nil
+	}
+	return c.unlisted(r, chosen)
+}
+
+// unlisted is find for a request that no list is about.
+func (c *compiled) unlisted(r *http.Request, chosen string) *route {
 	if c.skips(r) {
 		return nil
 	}
@@ -179,6 +200,9 @@ func checkNames(p Policy) error {
 		}
 		return nil
 	}
+	if len(p.Deny) > 0 {
+		seen[denied] = "Deny"
+	}
 	if err := check("always", p.Always); err != nil {
 		return err
 	}
@@ -192,6 +216,9 @@ func checkNames(p Policy) error {
 	}
 	if err := check("asked", p.Asked); err != nil {
 		return err
+	}
+	if len(p.Deny) > 0 {
+		return nil
 	}
 	if len(seen) == 0 {
 		return &PolicyError{Path: "default", Reason: "is empty, and no route has a rule: nothing would be limited"}

@@ -59,6 +59,10 @@ type Policy struct {
 	// back to the request's X-Request-Id, then to a new UUID.
 	RequestID func(r *http.Request) string
 
+	// Deny refuses requests with 403, whatever else the policy says of them, as a rule named
+	// "deny" whose quota is 0. Allow lets requests pass as if their routes were exempt, unless
+	// Deny has them. Neither is about what handlers ask ([Middleware.Allow]).
+	Deny, Allow []Match
 	// Shadow turns every rule into a shadow rule.
 	Shadow bool
 	// Skip lets a request pass as if its route were exempt.

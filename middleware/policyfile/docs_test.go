@@ -72,6 +72,10 @@ var objects = map[string]struct {
 		}
 		return routed(r)
 	}},
+	"match": {"match", func(field string, value any) object {
+		m := with(object{"key": "subject", "subjects": []any{"ann"}}, field, value)
+		return object{"default": []any{rule()}, "deny": []any{m}}
+	}},
 	"key": {"key", func(field string, value any) object {
 		return routed(with(rule(), "key", object{field: value}))
 	}},
@@ -156,6 +160,8 @@ func kind(s map[string]any) string {
 		switch name {
 		case "rules", "keys":
 			return "list of " + name
+		case "match":
+			return "network, or " + name
 		case "route", "rule", "key", "plan", "address":
 			return name
 		case "window":

@@ -26,7 +26,7 @@ func limitShown(m *middleware.Middleware) string {
 // fileOnly are the fields of a policy that a file fills, and a file that fills them all.
 var fileOnly = []string{
 	"Default", "Routes", "Always", "Address", "Dialects", "ExposeHeaders", "HideDegraded", "KeepHeaders", "EchoRequestID", "Problem", "Shadow",
-	"SkipMethods", "Namespace",
+	"SkipMethods", "Namespace", "Deny", "Allow",
 }
 
 const everyField = `
@@ -34,6 +34,8 @@ default: [{name: a, quota: 1, window: 1s}]
 always: [{name: b, quota: 1, window: 1s}]
 routes: [{pattern: /, exempt: true}]
 address: {hops: 1}
+deny: [192.0.2.0/24]
+allow: [{key: {header: X-Api-Key}, subjects: [probe]}]
 headers: [ietf]
 skip_methods: [OPTIONS]
 namespace: n

@@ -73,6 +73,8 @@ echoRequestId: true
 problem: true
 shadow: true
 skip_methods: [OPTIONS, TRACE]
+deny: [198.51.100.0/24, {key: bearer, subjects: [E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855]}]
+allow: [10.0.0.1, {key: {header: X-Api-Key}, subjects: [probe, "2"]}]
 namespace: public API
 `
 
@@ -115,6 +117,11 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, middleware.OutageOpen, user.Outage)
 	agents := p.Routes[1]
 	assert.Equal(t, []string{"/v1/agents/{id}", "example.com/agents/{id}"}, agents.Patterns)
+	require.Len(t, p.Deny, 2)
+	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, p.Deny[0].Networks)
+	assert.Equal(t, []string{middleware.BearerSubject("")}, p.Deny[1].Subjects)
+	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}, p.Allow[0].Networks)
+	assert.Equal(t, []string{"probe", "2"}, p.Allow[1].Subjects)
 	customer := agents.Rules[6]
 	assert.Equal(t, limiter.Per(100, time.Minute), customer.Limit)
 	assert.Equal(t, limiter.Per(1000, time.Minute), customer.Plans["pro"])

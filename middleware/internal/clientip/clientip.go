@@ -98,7 +98,7 @@ func New(c Config) (*Finder, error) {
 		return nil, err
 	}
 	for i, p := range c.Trusted {
-		plain, ok := unmapPrefix(p)
+		plain, ok := Unmap(p)
 		if !ok {
 			return nil, &Error{fmt.Sprintf("trusted[%d]", i), p, "is not a network"}
 		}
@@ -130,8 +130,8 @@ func checkHeader(c Config) error {
 	return nil
 }
 
-// unmapPrefix turns a network of IPv4-mapped addresses into the IPv4 network.
-func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
+// Unmap turns a network of IPv4-mapped addresses into the IPv4 network.
+func Unmap(p netip.Prefix) (netip.Prefix, bool) {
 	if !p.IsValid() {
 		return p, false
 	}
@@ -148,19 +148,37 @@ func unmapPrefix(p netip.Prefix) (netip.Prefix, bool) {
 // on a Unix socket. The peer is as net/http has it in RemoteAddr, unix says that it is on
 // a Unix socket, and the names in header are canonical.
 func (f *Finder) Append(b []byte, peer string, unix bool, header map[string][]string) ([]byte, bool) {
+	switch addr, found := f.find(peer, unix, header); found {
+	case address:
+		return f.AppendAddr(b, addr), true
+	case unreadable:
+		return append(b, Unreadable...), true
+	}
+	return b, false
+}
+
+// Client is the whole address of a request's client, as it stands; false where Append finds
+// none, or one that is unreadable.
+func (f *Finder) Client(peer string, unix bool, header map[string][]string) (netip.Addr, bool) {
+	addr, found := f.find(peer, unix, header)
+	return addr.WithZone("").Unmap(), found == address
+}
+
+// Inside is the IPv4 address that an address of Client's stands for, or the address itself.
+func (f *Finder) Inside(a netip.Addr) netip.Addr { return f.inside(a) }
+
+// find is the address of a request's client.
+func (f *Finder) find(peer string, unix bool, header map[string][]string) (netip.Addr, finding) {
 	addr, ok := ParseAddr(peer)
 	if f.believes(addr, ok, unix) {
-		switch a, found := f.told(header); found {
-		case address:
-			addr, ok = a, true
-		case unreadable:
-			return append(b, Unreadable...), true
+		if a, found := f.told(header); found != nothing {
+			return a, found
 		}
 	}
 	if !ok {
-		return b, false
+		return addr, nothing
 	}
-	return f.AppendAddr(b, addr), true
+	return addr, address
 }
 
 // AppendAddr appends the subject of an address: the IPv4 address that it is or has inside,
