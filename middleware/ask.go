@@ -63,7 +63,7 @@ func pause(ctx context.Context, try int) bool {
 func (x *exchange) again() {
 	for i := range x.calls {
 		if c := &x.calls[i]; !c.verdict.forbids() {
-			c.first = c.verdict == Denied && !c.rule.shadow
+			c.first = c.verdict.denies() && !c.rule.shadow
 			c.decision, c.err, c.outage = limiter.Decision{}, nil, nil
 			c.verdict, c.looked, c.returned = Admitted, false, false
 		}
@@ -162,6 +162,12 @@ func (m *Middleware) askOne(x *exchange, c *call) (took bool) {
 		return false
 	}
 	ctx, cost := x.ctx, c.cost
+	if c.rule.ban != nil && m.banned(ctx, c) {
+		if !c.rule.shadow {
+			m.suspects.add(c.key)
+		}
+		return false
+	}
 	if c.looked {
 		cost = 0
 	}
@@ -268,5 +274,5 @@ func (v Verdict) refusedWith(status int) bool {
 	if status == http.StatusForbidden {
 		return v.forbids()
 	}
-	return v == Denied || v == Unavailable
+	return v.denies() || v == Unavailable
 }

@@ -306,6 +306,7 @@ func (rt *route) append(p *Policy, r Rule, path string) error {
 	}
 	rt.rules = append(rt.rules, c)
 	rt.observed = rt.observed || c.count != nil
+	rt.bans = rt.bans || c.ban != nil
 	rt.refunds = rt.observed || len(rt.rules) > 1 || rt.refunds || c.outage == OutageClosed
 	return nil
 }

@@ -30,7 +30,11 @@ type call struct {
 // the request to pass. A denied request spends from no budget.
 func (m *Middleware) decide(x *exchange) (status int) {
 	forbidden := !x.prepare()
-	if status = m.take(x); status == 0 {
+	status = m.take(x)
+	if x.route.bans {
+		m.strikeAll(x)
+	}
+	if status == 0 {
 		m.keep(x)
 		if forbidden {
 			status = http.StatusForbidden // what the other rules took is spent
@@ -125,7 +129,7 @@ func (x *exchange) status() (status int, tentative bool) {
 		c := &x.calls[i]
 		switch {
 		case c.rule.shadow:
-		case c.verdict == Denied:
+		case c.verdict.denies():
 			tentative = c.decision.Tentative && (status != http.StatusTooManyRequests || tentative)
 			status = http.StatusTooManyRequests
 		case c.verdict == Unavailable && status != http.StatusTooManyRequests:

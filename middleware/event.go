@@ -30,11 +30,14 @@ const (
 	Canceled
 	// Blocked: the limit's quota is 0, so the rule admits nothing.
 	Blocked
+	// Banned: the subject is banned by the rule's [Ban], or this refusal began a ban. The
+	// Decision has its rest.
+	Banned
 )
 
 // String gives the name for logs and metrics.
 func (v Verdict) String() string {
-	names := [...]string{"admitted", "denied", "returned", "open", "unavailable", "key-missing", "canceled", "blocked"}
+	names := [...]string{"admitted", "denied", "returned", "open", "unavailable", "key-missing", "canceled", "blocked", "banned"}
 	if int(v) < len(names) {
 		return names[v]
 	}
@@ -43,8 +46,11 @@ func (v Verdict) String() string {
 
 // refuses reports whether the verdict, on an enforcing rule, stops the request.
 func (v Verdict) refuses() bool {
-	return v == Denied || v == Unavailable || v.forbids()
+	return v.denies() || v == Unavailable || v.forbids()
 }
+
+// denies reports whether the verdict refuses until some time has passed.
+func (v Verdict) denies() bool { return v == Denied || v == Banned }
 
 // forbids reports whether the verdict refuses for a reason that no wait removes, and about
 // which the limiter was not asked.

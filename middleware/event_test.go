@@ -130,10 +130,10 @@ func TestLostReturns(t *testing.T) {
 
 func TestVerdictNames(t *testing.T) {
 	seen := map[string]bool{}
-	for v := middleware.Admitted; v <= middleware.Blocked; v++ {
+	for v := middleware.Admitted; v <= middleware.Banned; v++ {
 		assert.NotEqual(t, "unknown", v.String())
 		assert.False(t, seen[v.String()])
 		seen[v.String()] = true
 	}
-	assert.Equal(t, "unknown", (middleware.Blocked + 1).String())
+	assert.Equal(t, "unknown", (middleware.Banned + 1).String())
 }

@@ -148,7 +148,7 @@ func (c *call) tighter(d *call) bool {
 	if c.decided() != d.decided() {
 		return c.decided() // a decision tells more than none
 	}
-	if cd, dd := c.verdict == Denied, d.verdict == Denied; cd != dd {
+	if cd, dd := c.verdict.denies(), d.verdict.denies(); cd != dd {
 		return cd
 	}
 	if n, m := c.further(), d.further(); n != m {

@@ -46,6 +46,7 @@ type Middleware struct {
 	inProcess bool                  // the limiter answers at once
 	local     func() *limiter.Local // decides where the limiter does not; made when needed
 	suspects  suspects
+	bans      bans
 
 	policy atomic.Pointer[compiled]
 	stats  stats
@@ -68,6 +69,7 @@ func New(l Limiter, p Policy) (*Middleware, error) {
 	m.holder, _ = l.(Holder)
 	_, m.inProcess = l.(*limiter.Local)
 	m.suspects.init()
+	m.bans.init()
 	m.exchanges.New = func() any { return new(exchange) }
 	m.policy.Store(c)
 	return m, nil

@@ -169,6 +169,8 @@ type Rule struct {
 	// requests in flight together cannot exceed the limit. A handler that panics
 	// before it answers counts as 500.
 	Count func(status int) bool
+	// Ban, if set, refuses who goes on after so many refusals for longer.
+	Ban Ban
 	// Shadow decides, counts and reports, but never denies and shows no headers.
 	Shadow bool
 	// Outage says what happens when the limiter cannot decide properly.

@@ -74,7 +74,7 @@ func (p *compiled) refusal(status int, calls []call) Refusal {
 		}
 		v.Rules = append(v.Rules, c.rule.name)
 		blocked = blocked || c.verdict == Blocked
-		if c.verdict == Denied {
+		if c.verdict.denies() {
 			// All of them must admit, so the longest wait counts.
 			wait = max(wait, c.decision.RetryAfter)
 		}

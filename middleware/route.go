@@ -16,6 +16,7 @@ type route struct {
 	rules    []*rule
 	observed bool // whether a rule needs to see the response
 	refunds  bool // whether something may be given back
+	bans     bool // whether a rule has a ban
 }
 
 // table finds the route of a request. The matching is done by http.ServeMux itself: a
@@ -116,6 +117,7 @@ func merged(all []*route) *route {
 			one.rules = append(one.rules, &aside)
 		}
 		one.observed = one.observed || rt.observed
+		one.bans = one.bans || rt.bans
 		one.refunds = true
 	}
 	return &one

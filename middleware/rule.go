@@ -20,6 +20,7 @@ type rule struct {
 	plan    appendSubject
 	plans   map[string]*budget
 	limits  *limits // of LimitOf; nil without
+	ban     *ban    // nil without
 	subject appendSubject
 	parts   func(subject string) []string // takes a subject apart; nil if it has no parts
 	absent  Absent
@@ -60,6 +61,9 @@ func compileRule(p *Policy, pattern string, r Rule) (*rule, error) {
 	}
 	var err error
 	if c.budget, err = newBudget(r.Name, r.Limit, c.cost); err != nil {
+		return nil, err
+	}
+	if c.ban, err = newBan(r); err != nil {
 		return nil, err
 	}
 	bd := binding{policy: p, pattern: pattern, reads: p.reads}

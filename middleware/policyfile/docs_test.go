@@ -58,6 +58,9 @@ var objects = map[string]struct {
 		}
 		return routed(r)
 	}},
+	"ban": {"ban", func(field string, value any) object {
+		return routed(with(rule(), "ban", with(object{"after": 5, "for": "1s"}, field, value)))
+	}},
 	"plan": {"plan", func(field string, value any) object {
 		r := with(rule(), "plan", object{"claim": "plan"})
 		pro := with(object{"quota": 9}, field, value)
@@ -162,7 +165,7 @@ func kind(s map[string]any) string {
 			return "list of " + name
 		case "match":
 			return "network, or " + name
-		case "route", "rule", "key", "plan", "address":
+		case "route", "rule", "key", "plan", "ban", "address":
 			return name
 		case "window":
 			return "duration"

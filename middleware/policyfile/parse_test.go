@@ -60,6 +60,7 @@ routes:
       - name: customer
         rate: 100/m
         limit: {custom: record}
+        ban: {after: 20, for: 1m, max: 1d}
         plan: {claim: plan}
         plans: {pro: {rate: 1000/60s}}
   - pattern: GET /.well-known/jwks.json
@@ -126,6 +127,7 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, limiter.Per(100, time.Minute), customer.Limit)
 	assert.Equal(t, limiter.Per(1000, time.Minute), customer.Plans["pro"])
 	assert.NotNil(t, customer.LimitOf)
+	assert.Equal(t, middleware.Ban{After: 20, For: time.Minute, Max: 24 * time.Hour}, customer.Ban)
 	assert.True(t, agents.Rules[0].Count(500))
 	assert.False(t, agents.Rules[0].Count(302))
 	assert.Equal(t, int64(7), agents.Rules[0].CostOf(&http.Request{ContentLength: 7}))

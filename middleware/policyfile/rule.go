@@ -48,6 +48,9 @@ func (d *decoder) rule(path string, n *yaml.Node) middleware.Rule {
 	if n := m.get("limit"); n != nil {
 		r.LimitOf = custom(d, m.at("limit"), n, d.options.Limits, "limits")
 	}
+	if n := m.get("ban"); n != nil {
+		r.Ban = d.ban(m.at("ban"), n)
+	}
 	d.cost(m, &r)
 	m.done()
 	return r
@@ -106,6 +109,18 @@ func (d *decoder) rate(m *mapping, n *yaml.Node, l *limiter.Limit) {
 	for _, field := range []string{m.at("quota"), m.at("window")} {
 		d.lines[field], d.written[field], d.spelt[field] = line(n), at, shown(n)
 	}
+}
+
+// ban reads how a rule bans. Its bounds are the policy's to check.
+func (d *decoder) ban(path string, n *yaml.Node) middleware.Ban {
+	m := d.mapping(path, n)
+	m.require("after", "for")
+	b := middleware.Ban{After: m.number("after"), For: m.duration("for", 0), Max: m.duration("max", 0)}
+	m.done()
+	if b == (middleware.Ban{}) && d.err == nil {
+		d.fail(m.at("after"), m.fields["after"], "is not at least 1")
+	}
+	return b
 }
 
 // plans reads limits by the plan's name. Each says its quota; the rest is the rule's
