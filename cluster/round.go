@@ -19,6 +19,9 @@ import (
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
 	r := round{n: n, ctx: ctx, kind: kind, c: c, own: true}
 	d, err := r.finish()
+	if d.Path = limiter.PathForwarded; d.Degraded {
+		d.Path = limiter.PathDegraded
+	}
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
 		at := max(r.began, n.clock.age()-r.by.pace.OneWay()) // it may have been held up on its way

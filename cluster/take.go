@@ -172,5 +172,5 @@ func (n *Node) mode(l *limiter.Limit) limiter.Split {
 // minorityDecision denies in the name of a quorum that is elsewhere.
 func (n *Node) minorityDecision() limiter.Decision {
 	n.degraded.Add(1)
-	return limiter.Decision{Degraded: true, RetryAfter: time.Second, ResetAfter: time.Second}
+	return limiter.Decision{Degraded: true, Path: limiter.PathDegraded, RetryAfter: time.Second, ResetAfter: time.Second}
 }

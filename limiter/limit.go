@@ -233,6 +233,24 @@ func checkSlow(key string, l Limit, cost int64) error {
 // an alias so that a ledger's decision is a Decision.
 type Window = ledger.Window
 
+// Path says how a decision came about: by which of the ways that a node has, which differ in what
+// they cost and in what they know. Its String is "held", "forwarded" and so on. It is an alias so that
+// a ledger's decision is a Decision.
+type Path = ledger.Path
+
+const (
+	// PathHeld is that of a process that holds the budget, as a [Local] always does.
+	PathHeld = ledger.PathHeld
+	// PathForwarded: another node was asked.
+	PathForwarded = ledger.PathForwarded
+	// PathLeased: it was taken from what the budget's owner has leased to this node.
+	PathLeased = ledger.PathLeased
+	// PathRemembered: the owner denied it a moment ago, and nothing can have changed since.
+	PathRemembered = ledger.PathRemembered
+	// PathDegraded is that of each decision that is Degraded.
+	PathDegraded = ledger.PathDegraded
+)
+
 // Stats is a reading of a limiter's counters.
 type Stats struct {
 	Keys          int64 // slots held now, own and copies, some of them expired, and notes
@@ -253,6 +271,8 @@ type Decision struct {
 	// on trial (Local.Hold) that this cost would fit without them. It will be clear in a
 	// moment, which RetryAfter then is. Nobody should remember it.
 	Tentative bool
+	// Path says how the decision came about, for logs and metrics.
+	Path Path
 	// Remaining is what is left after this decision, never negative. In a cluster it
 	// is a lower bound while parts of the budget are leased to nodes.
 	Remaining int64

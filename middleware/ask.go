@@ -200,7 +200,9 @@ func (m *Middleware) askHere(ctx context.Context, c *call, cost int64, trial boo
 	} else {
 		c.decision, c.err = local.Take(ctx, c.key, c.budget.limit, cost)
 	}
-	c.decision.Degraded = c.err == nil
+	if c.err == nil {
+		c.decision.Degraded, c.decision.Path = true, limiter.PathDegraded
+	}
 }
 
 // holderOf is who can settle what a call took, or nil.

@@ -97,15 +97,15 @@ func newBan(r Rule) (*ban, error) {
 // banned reports whether the subject of a call is banned, and makes that its decision.
 func (m *Middleware) banned(ctx context.Context, c *call) bool {
 	b := c.rule.ban
-	left := m.bans.left(c.key)
+	left, path := m.bans.left(c.key), limiter.PathRemembered
 	if left <= 0 {
 		d, err := m.limiter.Take(ctx, beside(c.key, banUntil), b.until, 0)
-		if left = d.ResetAfter; err != nil || left <= 0 {
+		if left, path = d.ResetAfter, d.Path; err != nil || left <= 0 {
 			return false // who cannot be asked about a ban is asked about the limit
 		}
 		m.bans.add(c.key, left)
 	}
-	c.decision, c.err, c.verdict = limiter.Decision{RetryAfter: left, ResetAfter: left}, nil, Banned
+	c.decision, c.err, c.verdict = limiter.Decision{RetryAfter: left, ResetAfter: left, Path: path}, nil, Banned
 	return true
 }
 

@@ -78,6 +78,9 @@ type Event struct {
 	Decision limiter.Decision
 	// Verdict is what the rule made of it.
 	Verdict Verdict
+	// Path is how the decision came about: held, forwarded, leased, remembered, degraded. It
+	// means something where the limiter was asked and gave a decision.
+	Path limiter.Path
 	// Took is how long the request waited for the decisions of all its rules together.
 	Took time.Duration
 	// RequestID names the request, as a refusal does (see [Refusal]); "" for a request that
@@ -131,7 +134,10 @@ func (x *exchange) event(c *call) Event {
 	e := Event{
 		Context: x.ctx, Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
-		Decision: c.decision, Verdict: c.verdict, Err: c.err, Took: x.took, RequestID: x.id,
+		Decision: c.decision, Verdict: c.verdict, Err: c.err, Path: c.decision.Path, Took: x.took, RequestID: x.id,
+	}
+	if c.decision.Degraded {
+		e.Path = limiter.PathDegraded
 	}
 	if c.outage != nil {
 		e.Err = c.outage

@@ -117,6 +117,25 @@ func (forgetful) Give(context.Context, string, limiter.Limit, int64) error {
 	return errors.New("no answer")
 }
 
+// An event says how its decision came about; a degraded one is that, whatever else the limiter says.
+func TestEventPath(t *testing.T) {
+	for _, c := range []struct {
+		decision limiter.Decision
+		want     string
+	}{
+		{limiter.Decision{Allowed: true}, "held"},
+		{limiter.Decision{Allowed: true, Path: limiter.PathForwarded}, "forwarded"},
+		{limiter.Decision{Allowed: true, Path: limiter.PathLeased}, "leased"},
+		{limiter.Decision{RetryAfter: time.Second, Path: limiter.PathRemembered}, "remembered"},
+		{limiter.Decision{Allowed: true, Degraded: true}, "degraded"},
+	} {
+		p, seen := by(middleware.Key{}), ""
+		p.OnDecision = func(e middleware.Event) { seen = e.Path.String() }
+		get(wrap(t, always(c.decision, nil), p, teapot), "/")
+		assert.Equal(t, c.want, seen)
+	}
+}
+
 func TestLostReturns(t *testing.T) {
 	p := by(middleware.Key{})
 	p.Default[0].Count = middleware.CountFailures

@@ -63,6 +63,7 @@ type Decision struct {
 	Allowed    bool
 	Degraded   bool
 	Tentative  bool
+	Path       Path
 	Remaining  int64
 	ResetAfter time.Duration
 	RetryAfter time.Duration

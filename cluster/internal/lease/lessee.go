@@ -93,7 +93,7 @@ func (k *budget) spend(l *limiter.Limit, cost int64, age time.Duration, numbers 
 	if ok = left >= cost; ok {
 		left -= cost
 		h.left = left
-		d = limiter.Decision{Allowed: true, Remaining: left, ResetAfter: k.resetIn(age)}
+		d = limiter.Decision{Allowed: true, Path: limiter.PathLeased, Remaining: left, ResetAfter: k.resetIn(age)}
 	}
 	if !h.state.underWay() && (!ok || left < h.slice/4) && k.wants(l, age) {
 		if h.state = h.state.begin(); h.state == asked {

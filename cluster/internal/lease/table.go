@@ -122,7 +122,7 @@ func (t *Table) Take(id ledger.ID, l *limiter.Limit, cost int64, age time.Durati
 	}
 	if k.deniedTo > age && k.deniesToo(cost) && k.deniedIn == serial && k.lim == *l {
 		t.denied.Add(1)
-		return limiter.Decision{ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, ask
+		return limiter.Decision{Path: limiter.PathRemembered, ResetAfter: max(0, k.resetAt-age), RetryAfter: k.retryAt - age}, true, ask
 	}
 	return d, false, ask
 }

@@ -55,7 +55,7 @@ func TestDenialsAreRemembered(t *testing.T) {
 		require.Equal(t, c.want, ok, name)
 		require.Zero(t, ask, name)
 		if ok {
-			require.Equal(t, limiter.Decision{RetryAfter: c.d.RetryAfter - c.after, ResetAfter: max(0, c.d.ResetAfter-c.after)}, d, name)
+			require.Equal(t, limiter.Decision{Path: limiter.PathRemembered, RetryAfter: c.d.RetryAfter - c.after, ResetAfter: max(0, c.d.ResetAfter-c.after)}, d, name)
 		}
 	}
 }
