@@ -43,6 +43,14 @@ func (c *clock) wallNow() time.Time {
 	return c.wall()
 }
 
+// wallRead is the wall clock for those who may not block: of the operator's the last reading.
+func (c *clock) wallRead() time.Time {
+	if c.wall == nil {
+		return time.Now()
+	}
+	return c.start.Add(c.age())
+}
+
 // age is how long this process has lived, on its monotonic clock. With a clock of the
 // operator's it is that one's last reading and what has passed since: it may be called on
 // the loop and under a lock, where nothing is called that may block.

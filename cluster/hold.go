@@ -15,6 +15,9 @@ import (
 // seconds is kept, and can still be refunded. Where the budget's owner does not decide,
 // or a lease is spent, a Hold is a Take that can be refunded.
 func (n *Node) Hold(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
+	if l.Align != limiter.AlignNone {
+		return n.takeAligned(ctx, key, l, cost, true)
+	}
 	return n.take(ctx, key, l, cost, true)
 }
 
@@ -24,7 +27,10 @@ func (n *Node) Keep(key string, l limiter.Limit, cost int64, w limiter.Window) {
 	if !w.Noted() || limiter.Check(key, l, cost) != nil || n.closed.Load() {
 		return
 	}
-	id := n.id(key, &l)
+	id, err := n.idIn(key, &l, w)
+	if err != nil {
+		return
+	}
 	p, mine := n.view.Load().holderPeer(id.Partition(), 0)
 	switch {
 	case mine || n.ledger.Held().Has(id.Partition()):

@@ -65,6 +65,7 @@ func (n *Node) loop() {
 		period := synced == 0 || age-synced >= syncPeriod
 		if period {
 			synced = age
+			n.lookAtWall()
 		}
 		if period || n.remeasure.Load() || n.disagree(v) {
 			n.syncClocks(v, period)

@@ -55,22 +55,25 @@ type Node struct {
 	// informed is the last table by which all others have sent what is due to this node.
 	informed atomic.Pointer[ring.Table]
 
-	changed chan struct{} // the members changed
-	flush   chan struct{} // there is something to hand over or to ship
-	steps   chan struct{} // the clock must step
-	claims  chan asking
-	meet    chan string   // addresses of nodes that see other members than we do
-	started chan struct{} // closed when the node is a member and has its first view
-	settled atomic.Bool   // the same, for those who do not wait
-	shares  atomic.Bool   // limits are split into shares: see contact.go
-	whole   atomic.Bool   // it decides, or has once decided, for all that it owns
-	leaving atomic.Bool
-	closed  atomic.Bool
-	ticked  atomic.Int64 // age at which watch last looked
-	resting atomic.Int32 // what the loop does: see pace
-	passing atomic.Int64 // requests being passed on
-	timed   atomic.Bool  // cluster time is known, or there is nobody who knows it
-	follows bool         // another node has told it, at the start
+	changed   chan struct{} // the members changed
+	flush     chan struct{} // there is something to hand over or to ship
+	steps     chan struct{} // the clock must step
+	claims    chan asking
+	meet      chan string   // addresses of nodes that see other members than we do
+	started   chan struct{} // closed when the node is a member and has its first view
+	settled   atomic.Bool   // the same, for those who do not wait
+	zones     ledger.Zones
+	calendar  atomic.Bool // limits are aligned to the calendar: see calendar.go
+	wallWrong bool        // this node's wall clock is not the calendar's; the loop's own
+	shares    atomic.Bool // limits are split into shares: see contact.go
+	whole     atomic.Bool // it decides, or has once decided, for all that it owns
+	leaving   atomic.Bool
+	closed    atomic.Bool
+	ticked    atomic.Int64 // age at which watch last looked
+	resting   atomic.Int32 // what the loop does: see pace
+	passing   atomic.Int64 // requests being passed on
+	timed     atomic.Bool  // cluster time is known, or there is nobody who knows it
+	follows   bool         // another node has told it, at the start
 
 	remeasure atomic.Bool  // some clock jumped: ask all peers how long they have lived
 	syncTurn  int          // the loop's; which peer is asked in turn

@@ -23,6 +23,9 @@ var ErrClosed = errors.New("cluster: the node is closed")
 // The error is one of limiter.ErrKey, ErrLimit and ErrCost for arguments that cannot
 // be, ErrClosed, or the context's.
 func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
+	if l.Align != limiter.AlignNone {
+		return n.takeAligned(ctx, key, l, cost, false)
+	}
 	return n.take(ctx, key, l, cost, false)
 }
 
@@ -101,7 +104,11 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	if err := n.usable(ctx); err != nil {
 		return err
 	}
-	id, age := n.id(key, &l), n.awake()
+	id, err := n.idIn(key, &l, of)
+	if err != nil {
+		return err
+	}
+	age := n.awake()
 	if of == 0 {
 		of = n.window(id, &l, age, false)
 	}
@@ -111,7 +118,7 @@ func (n *Node) Refund(ctx context.Context, key string, l limiter.Limit, cost int
 	if n.giveHeld(c) {
 		return nil
 	}
-	_, err := n.takeRemote(ctx, wire.KindGive, c)
+	_, err = n.takeRemote(ctx, wire.KindGive, c)
 	n.near.Forget(id, n.clock.age())
 	return err
 }

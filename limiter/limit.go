@@ -116,6 +116,14 @@ type Limit struct {
 	// Lease is whether nodes may lease parts of the budget; the zero value is
 	// LeaseAuto. While a budget is leased, Remaining is a lower bound.
 	Lease Lease
+	// Align makes the windows days, weeks or months, in the place of Window, which is 0 then. It
+	// is for FixedWindow. They begin and end by the wall clock that this process began with, and
+	// in a cluster by the one that the nodes agree on: that of the longest-lived of them.
+	Align Align
+	// Zone is the time zone of an aligned limit by its name in the IANA database, such as
+	// "Europe/Berlin"; "" is UTC. All nodes must know it: a program on machines without that
+	// database imports time/tzdata.
+	Zone string
 }
 
 // Per is a fixed window of quota per window.
@@ -150,8 +158,16 @@ func (l Limit) Validate() error {
 	switch {
 	case l.Quota < 1 || l.Quota > MaxQuota:
 		return fmt.Errorf("limiter: %w: Quota %d is not within 1 to %d", ErrLimit, l.Quota, MaxQuota)
+	case l.Align != AlignNone:
+		if err := l.validateAligned(); err != nil {
+			return err
+		}
+	case l.Zone != "":
+		return fmt.Errorf("limiter: %w: Zone %q is only for a limit that is aligned to the calendar", ErrLimit, l.Zone)
 	case l.Window < MinWindow || l.Window > MaxWindow:
 		return fmt.Errorf("limiter: %w: Window %v is not within %v to %v", ErrLimit, l.Window, MinWindow, MaxWindow)
+	}
+	switch {
 	case l.Algorithm > TokenBucket:
 		return fmt.Errorf("limiter: %w: Algorithm %d is unknown", ErrLimit, l.Algorithm)
 	case l.Split > SplitQuorum:
@@ -162,6 +178,9 @@ func (l Limit) Validate() error {
 		return fmt.Errorf("limiter: %w: Burst %d is only for TokenBucket, not for %v", ErrLimit, l.Burst, l.Algorithm)
 	case l.Burst < 0 || l.Burst > MaxQuota:
 		return fmt.Errorf("limiter: %w: Burst %d is not within 0 to %d", ErrLimit, l.Burst, MaxQuota)
+	}
+	if _, err := ledger.LoadZone(l.Zone); l.Align != AlignNone && l.Zone != "" && err != nil {
+		return fmt.Errorf("limiter: %w: Zone %q %w", ErrLimit, l.Zone, err)
 	}
 	if l.Algorithm == TokenBucket {
 		if l.Quota > int64(l.Window) {
@@ -191,7 +210,7 @@ func Check(key string, l Limit, cost int64) error { return check(key, &l, cost) 
 // words by the rest.
 func check(key string, l *Limit, cost int64) error {
 	if uint64(l.Quota-1) < MaxQuota && uint64(l.Window-MinWindow) <= uint64(MaxWindow-MinWindow) &&
-		l.Split <= SplitQuorum && l.Lease <= LeaseAlways && uint(len(key)-1) < MaxKeyLen &&
+		l.Split <= SplitQuorum && l.Lease <= LeaseAlways && l.Align == AlignNone && uint(len(key)-1) < MaxKeyLen &&
 		(l.Algorithm < TokenBucket && l.Burst == 0 && uint64(cost) <= uint64(l.Quota) ||
 			l.Algorithm == TokenBucket && l.bucketFits(cost)) {
 		return nil
@@ -212,9 +231,14 @@ func (l *Limit) bucketFits(cost int64) bool {
 }
 
 func checkSlow(key string, l Limit, cost int64) error {
+	zone := l.Zone
+	if l.Align != AlignNone {
+		l.Zone = "" // who decides looks it up, and remembers it
+	}
 	if err := l.Validate(); err != nil {
 		return err
 	}
+	l.Zone = zone
 	if len(key) == 0 || len(key) > MaxKeyLen {
 		return fmt.Errorf("limiter: %w: a length of %d bytes is not within 1 to %d", ErrKey, len(key), MaxKeyLen)
 	}

@@ -34,6 +34,7 @@ type Local struct {
 	ledger *ledger.Ledger
 	holds  ledger.Holds
 	hasher ledger.LocalHasher
+	zones  ledger.Zones
 	now    func() time.Time // nil for the system's
 	start  time.Time
 }
@@ -66,6 +67,9 @@ func (l *Local) Take(ctx context.Context, key string, lim Limit, cost int64) (d 
 	if err = ctx.Err(); err != nil {
 		return d, err
 	}
+	if lim.Align != AlignNone {
+		return l.takeAligned(key, lim, cost, false)
+	}
 	b := budget(&lim)
 	id, now := l.hasher.ID(key, b.Window, b.Algorithm), l.clock()
 	if l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now); !d.Allowed {
@@ -85,6 +89,9 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 	if err = ctx.Err(); err != nil {
 		return d, err
 	}
+	if lim.Align != AlignNone {
+		return l.takeAligned(key, lim, cost, true)
+	}
 	b := budget(&lim)
 	id, now := l.hasher.ID(key, b.Window, b.Algorithm), l.clock()
 	l.holds.Begin(id, cost, now)
@@ -93,11 +100,42 @@ func (l *Local) Hold(ctx context.Context, key string, lim Limit, cost int64) (d 
 	return d, nil
 }
 
+// takeAligned is Take or Hold by the calendar.
+func (l *Local) takeAligned(key string, lim Limit, cost int64, trial bool) (d Decision, err error) {
+	now := l.clock()
+	id, end, err := l.periodOf(key, &lim, 0, now)
+	if err != nil {
+		return d, err
+	}
+	b := budget(&lim)
+	if trial {
+		l.holds.Begin(id, cost, now)
+	}
+	l.ledger.TakeInto((*ledger.Decision)(&d), id, &b, cost, now)
+	if trial || !d.Allowed {
+		l.holds.Settle((*ledger.Decision)(&d), id, &b, cost, now, trial)
+	}
+	(*ledger.Decision)(&d).Trim(end - now)
+	return d, nil
+}
+
 // Keep settles a Hold: what it took is spent. w is the Window of its Decision.
 func (l *Local) Keep(key string, lim Limit, cost int64, w Window) {
 	if w.Noted() && check(key, &lim, cost) == nil {
-		l.holds.End(l.hasher.ID(key, lim.Window, ledger.Algorithm(lim.Algorithm)), cost)
+		if id, err := l.id(key, &lim, w); err == nil {
+			l.holds.End(id, cost)
+		}
 	}
+}
+
+// id stands for the budget of key under a limit. An aligned limit becomes that of the period that w
+// was in.
+func (l *Local) id(key string, lim *Limit, w Window) (ledger.ID, error) {
+	if lim.Align != AlignNone {
+		id, _, err := l.periodOf(key, lim, w, l.clock())
+		return id, err
+	}
+	return l.hasher.ID(key, lim.Window, ledger.Algorithm(lim.Algorithm)), nil
 }
 
 // Give puts cost back into the current window of the budget of key under l, never more
@@ -115,8 +153,11 @@ func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	id, err := l.id(key, &lim, w)
+	if err != nil {
+		return err
+	}
 	b := budget(&lim)
-	id := l.hasher.ID(key, b.Window, b.Algorithm)
 	l.ledger.Refund(id, b, cost, l.clock(), w)
 	if w.Noted() {
 		l.holds.End(id, cost)

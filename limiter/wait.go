@@ -97,7 +97,7 @@ func waitWindow(ctx context.Context, t Taker, key string, l Limit, cost int64) (
 	if left := timeLeft(ctx); d.RetryAfter > left {
 		return d, tooLong(d.RetryAfter)
 	} else if !d.Tentative && !d.Degraded && q.fits(cost) {
-		p, err := q.join(ctx, t, cost, left-d.RetryAfter+l.Window)
+		p, err := q.join(ctx, t, cost, left-d.RetryAfter+l.Span())
 		if err != nil {
 			return d, err
 		}
@@ -144,6 +144,7 @@ func queueBeside(key string, l Limit) queue {
 		sum := sha256.Sum256([]byte(key))
 		name = Key("\x00wait", string(sum[:]), "")
 	}
+	l.Window, l.Align, l.Zone = l.Span(), AlignNone, ""
 	if l.Algorithm == SlidingWindow {
 		// Whoever is admitted evenly is admitted so much more slowly by it: what counts of the
 		// last window is rounded up.
@@ -187,9 +188,10 @@ func (p place) turn(l Limit, first time.Duration, cost int64) (wait, order time.
 	}
 	// While the first window lasts, the queue shrinks, and nobody is admitted: so it is
 	// rather too short, and who comes too early is before the others in the next window.
-	rest := ahead % l.Window
-	spread := min(l.Window/10, orderMax)
-	return first + ahead - rest, spread/5 + time.Duration(float64(spread)*0.8*float64(rest)/float64(l.Window))
+	window := l.Span()
+	rest := ahead % window
+	spread := min(window/10, orderMax)
+	return first + ahead - rest, spread/5 + time.Duration(float64(spread)*0.8*float64(rest)/float64(window))
 }
 
 // sleep waits in the queue. Where the context ends first, the place is given up.

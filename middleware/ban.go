@@ -83,7 +83,7 @@ func newBan(r Rule) (*ban, error) {
 	}
 	tick := (b.For + banTicks - 1) / banTicks
 	c := &ban{
-		strikes: limiter.Limit{Quota: b.After, Window: r.Limit.Window},
+		strikes: limiter.Limit{Quota: b.After, Window: r.Limit.Span()},
 		level:   limiter.Bucket(1, 2*longest, int64(doubles+1)),
 		until:   limiter.Bucket(banTicks, b.For, int64((longest+tick-1)/tick)+1),
 		first:   b.For, longest: longest, tick: tick,

@@ -62,7 +62,7 @@ func (e *PolicyError) Field() string {
 
 // isLimitField reports whether a rule's field in a file is one of its Limit in Go.
 func isLimitField(word string) bool {
-	return slices.Contains([]string{"quota", "window", "burst", "algorithm", "split", "lease"}, word)
+	return slices.Contains([]string{"quota", "window", "burst", "algorithm", "split", "lease", "align", "zone"}, word)
 }
 
 // goName is the Go name of a field of a policy file, with the index that it may have.

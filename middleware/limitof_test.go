@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -109,4 +110,22 @@ func TestLimitOfAllocates(t *testing.T) {
 	h := guarded(t, middleware.Policy{Default: []middleware.Rule{r}})
 	w, q := &sink{make(http.Header, 8)}, httptest.NewRequest("POST", "/v1/token", nil)
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, q) }), 2.0)
+}
+
+// A limit by the calendar is one like any other to clients: it says when midnight is.
+func TestDailyLimit(t *testing.T) {
+	now := time.Date(2026, 11, 26, 22, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	p := middleware.Policy{
+		Default:  []middleware.Rule{{Name: "daily", Limit: limiter.Daily(1, "Europe/Berlin")}},
+		Dialects: middleware.XRateLimit | middleware.IETF, Now: clock,
+	}
+	h := wrap(t, limiter.NewLocal(limiter.Config{Now: clock}), p, teapot)
+	a := get(h, "/")
+	assert.Equal(t, `"daily";q=1;w=86400`, a.Header().Get("RateLimit-Policy"))
+	assert.Equal(t, `"daily";r=0;t=3600`, a.Header().Get("RateLimit"))
+	assert.Equal(t, strconv.FormatInt(now.Add(time.Hour).Unix(), 10), a.Header().Get("X-RateLimit-Reset"))
+	assert.Equal(t, "3600", get(h, "/").Header().Get("Retry-After"))
+	now = now.Add(time.Hour)
+	assert.Equal(t, http.StatusTeapot, get(h, "/").Code)
 }

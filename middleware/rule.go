@@ -112,6 +112,10 @@ func newPlan(r Rule, name string, cost int64) (*budget, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case l.Align != r.Limit.Align:
+		return nil, fieldError("align", l.Align, fmt.Sprintf("is not the rule's, %v: what is spent would not carry over", r.Limit.Align))
+	case l.Zone != r.Limit.Zone:
+		return nil, fieldError("zone", l.Zone, "is not the rule's: what is spent would not carry over")
 	case l.Window != r.Limit.Window:
 		return nil, fieldError("window", l.Window, fmt.Sprintf("is not the rule's, %v: what is spent would not carry over", r.Limit.Window))
 	case l.Algorithm != r.Limit.Algorithm:
@@ -154,7 +158,7 @@ func newBudget(name string, l limiter.Limit, cost int64) (*budget, error) {
 	item := appendString(nil, name)
 	b.ietfName = string(item)
 	item = appendParam(item, "q", l.Quota)
-	b.ietfPolicy = string(appendParam(item, "w", seconds(l.Window)))
+	b.ietfPolicy = string(appendParam(item, "w", seconds(l.Span())))
 	return b, nil
 }
 

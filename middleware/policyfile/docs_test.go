@@ -55,6 +55,11 @@ var objects = map[string]struct {
 		case "rate":
 			delete(r, "quota")
 			delete(r, "window")
+		case "align":
+			delete(r, "window")
+		case "zone":
+			r["align"] = "day"
+			delete(r, "window")
 		}
 		return routed(r)
 	}},
@@ -72,6 +77,9 @@ var objects = map[string]struct {
 			r["algorithm"] = "token-bucket"
 		case "algorithm":
 			r["algorithm"] = value
+		case "align", "zone":
+			r["align"], r[field] = "day", value
+			delete(r, "window")
 		}
 		return routed(r)
 	}},
@@ -278,6 +286,8 @@ var mistakes = []struct{ what, text string }{
 	{"a window too long", "default: [{name: a, quota: 5, window: 53w}]\n"},
 	{"a rate without a unit", "default: [{name: a, rate: 5/90}]\n"},
 	{"a rate and a window", "default: [{name: a, rate: 5/s, window: 1m}]\n"},
+	{"a day of 24 hours", "default: [{name: a, quota: 5, window: 1d, align: day}]\n"},
+	{"a zone that nobody knows", "default: [{name: a, quota: 5, align: day, zone: Berlin}]\n"},
 	{"an unknown word", "default: [{name: a, quota: 5, window: 1m, algorithm: leaky-bucket}]\n"},
 	{"a burst without a bucket", "default: [{name: a, quota: 5, window: 1m, burst: 9}]\n"},
 	{"two rules of one name", "default: [{name: a, quota: 5, window: 1m}]\nalways: [{name: a, quota: 9, window: 1m}]\n"},

@@ -57,6 +57,7 @@ routes:
       - {name: cdn, quota: 5, window: 1s, key: {client-ip: {header: CF-Connecting-IP, trusted: [192.0.2.0/24]}}}
       - {name: region, quota: 5, window: 1s, key: {custom: region}, absent: shared, outage: local}
       - {name: api-key, quota: 5, window: 1s, key: {header: X-Api-Key}, absent: skip}
+      - {name: daily, quota: 1000, align: day, zone: Europe/Berlin, plan: {claim: plan}, plans: {pro: {quota: 9000}}}
       - name: customer
         rate: 100/m
         limit: {custom: record}
@@ -123,7 +124,9 @@ func TestFull(t *testing.T) {
 	assert.Equal(t, []string{middleware.BearerSubject("")}, p.Deny[1].Subjects)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}, p.Allow[0].Networks)
 	assert.Equal(t, []string{"probe", "2"}, p.Allow[1].Subjects)
-	customer := agents.Rules[6]
+	assert.Equal(t, limiter.Daily(1000, "Europe/Berlin"), agents.Rules[6].Limit)
+	assert.Equal(t, limiter.Daily(9000, "Europe/Berlin"), agents.Rules[6].Plans["pro"])
+	customer := agents.Rules[7]
 	assert.Equal(t, limiter.Per(100, time.Minute), customer.Limit)
 	assert.Equal(t, limiter.Per(1000, time.Minute), customer.Plans["pro"])
 	assert.NotNil(t, customer.LimitOf)

@@ -17,7 +17,11 @@ import (
 func (d *decoder) rule(path string, n *yaml.Node) middleware.Rule {
 	m := d.mapping(path, n)
 	m.require("name")
-	if m.fields["rate"] == nil {
+	switch {
+	case m.fields["rate"] != nil:
+	case m.fields["align"] != nil:
+		m.require("quota")
+	default:
 		m.require("quota", "window")
 	}
 	r := middleware.Rule{
@@ -80,6 +84,15 @@ func (d *decoder) limit(m *mapping, base limiter.Limit) limiter.Limit {
 			limiter.LeaseOff.String():    limiter.LeaseOff,
 			limiter.LeaseAlways.String(): limiter.LeaseAlways,
 		}),
+		Align: choice(m, "align", base.Align, map[string]limiter.Align{
+			limiter.AlignDay.String():   limiter.AlignDay,
+			limiter.AlignWeek.String():  limiter.AlignWeek,
+			limiter.AlignMonth.String(): limiter.AlignMonth,
+		}),
+		Zone: base.Zone,
+	}
+	if m.get("zone") != nil {
+		l.Zone = m.text("zone")
 	}
 	if n := m.get("rate"); n != nil {
 		d.rate(m, n, &l)
