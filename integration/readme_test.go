@@ -13,21 +13,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/weir-go/weir/cluster"
-	"github.com/weir-go/weir/limiter"
-	"github.com/weir-go/weir/middleware"
+	"github.com/weir-go/weir"
 )
 
-func guard(ctx context.Context, bind string, join []string, secret []byte, mux http.Handler) (http.Handler, *cluster.Node, error) {
-	node, err := cluster.Start(ctx, cluster.Config{Bind: bind, Join: join, Secret: secret})
+func guard(ctx context.Context, bind string, join []string, secret []byte, mux http.Handler) (http.Handler, *weir.Node, error) {
+	node, err := weir.Start(ctx, weir.Config{Bind: bind, Join: join, Secret: secret})
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := middleware.New(node, middleware.Policy{
-		Default: []middleware.Rule{{Name: "default", Limit: limiter.Per(100, time.Minute)}},
-		Routes: []middleware.Route{
-			middleware.On("POST /login", middleware.Rule{Name: "login", Limit: limiter.Per(5, time.Minute)}),
-			middleware.Exempt("GET /health"),
+	m, err := weir.New(node, weir.Policy{
+		Default: []weir.Rule{{Name: "default", Limit: weir.Per(100, time.Minute)}},
+		Routes: []weir.Route{
+			weir.On("POST /login", weir.Rule{Name: "login", Limit: weir.Per(5, time.Minute)}),
+			weir.Exempt("GET /health"),
 		},
 	})
 	if err != nil {

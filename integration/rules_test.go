@@ -29,6 +29,8 @@ var allowed = map[string]struct {
 	imports []string
 	reason  string
 }{
+	".": {[]string{module + "/cluster", module + "/limiter", module + "/middleware"},
+		"the front door names what is behind it, and has nothing of its own"},
 	"internal/ledger": {[]string{"github.com/dchest/siphash"},
 		"the pure core: no network, no goroutine, and nothing that a service must trust to embed Local"},
 	"limiter": {[]string{module + "/internal/ledger"},
@@ -66,13 +68,13 @@ var allowed = map[string]struct {
 	"middleware/middlewaretest/nodes": {[]string{module + "/cluster", module + "/limiter", module + "/middleware", "github.com/stretchr/testify"},
 		"it starts the nodes that adapters are tried over"},
 	"client": {nil, "the reading side is for programs that have nothing else of weir"},
-	"integration": {[]string{module + "/", "github.com/stretchr/testify"},
+	"integration": {[]string{module, module + "/", "github.com/stretchr/testify"},
 		"it sees everything"},
 	"cluster/internal/quorum": {nil,
 		"its rules are explored, so they have no clock, no socket, no goroutine"},
 	"integration/netnslab": {[]string{"golang.org/x/sys"},
 		"it sets up network namespaces by system calls"},
-	"examples": {[]string{module + "/", "golang.org/x/sys"},
+	"examples": {[]string{module, module + "/", "golang.org/x/sys"},
 		"an example may use all of weir"},
 }
 

@@ -16,8 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/weir-go/weir/limiter"
-	"github.com/weir-go/weir/middleware"
+	"github.com/weir-go/weir"
 	"github.com/weir-go/weir/middleware/policyfile"
 )
 
@@ -67,12 +66,12 @@ func main() {
 // run plays the scenes and returns what was not as it should be.
 func run(out io.Writer) error {
 	p, err := policyfile.Parse([]byte(policy), policyfile.Options{
-		Keys: map[string]middleware.Key{"user": middleware.Func(user)},
+		Keys: map[string]weir.Key{"user": weir.KeyFunc(user)},
 	})
 	if err != nil {
 		return err
 	}
-	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), p)
+	m, err := weir.New(weir.NewLocal(weir.LocalConfig{}), p)
 	if err != nil {
 		return err
 	}

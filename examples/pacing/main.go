@@ -18,9 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir"
 	"github.com/weir-go/weir/client"
-	"github.com/weir-go/weir/limiter"
-	"github.com/weir-go/weir/middleware"
 )
 
 const (
@@ -90,8 +89,8 @@ type service struct {
 // start starts a service.
 func start() (*service, error) {
 	s := &service{began: time.Now()}
-	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), middleware.Policy{
-		Default:    []middleware.Rule{{Name: "default", Limit: limiter.Per(quota, time.Second)}},
+	m, err := weir.New(weir.NewLocal(weir.LocalConfig{}), weir.Policy{
+		Default:    []weir.Rule{{Name: "default", Limit: weir.Per(quota, time.Second)}},
 		OnDecision: s.count,
 	})
 	if err != nil {
@@ -102,10 +101,10 @@ func start() (*service, error) {
 }
 
 // count is the policy's hook.
-func (s *service) count(e middleware.Event) {
+func (s *service) count(e weir.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Verdict == middleware.Denied {
+	if e.Verdict == weir.Denied {
 		s.denied++
 	} else {
 		s.served = append(s.served, time.Since(s.began))

@@ -15,8 +15,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/weir-go/weir/limiter"
-	"github.com/weir-go/weir/middleware"
+	"github.com/weir-go/weir"
 )
 
 // day is a window that does not turn while this program runs.
@@ -35,16 +34,16 @@ func planOf(r *http.Request) (string, bool) {
 }
 
 // policy stacks the rules. Keys without a plan of their own are free ones.
-func policy(hear func(middleware.Event)) middleware.Policy {
-	return middleware.Policy{
-		Always: []middleware.Rule{{Name: "service", Limit: limiter.Per(perService, day), Key: middleware.Shared()}},
-		Default: []middleware.Rule{
+func policy(hear func(weir.Event)) weir.Policy {
+	return weir.Policy{
+		Always: []weir.Rule{{Name: "service", Limit: weir.Per(perService, day), Key: weir.Shared()}},
+		Default: []weir.Rule{
 			{
-				Name: "key", Key: middleware.Header("X-Api-Key"), Absent: middleware.AbsentDeny,
-				Limit: limiter.Per(100, day), Plan: middleware.Func(planOf),
-				Plans: map[string]limiter.Limit{"pro": limiter.Per(500, day), "enterprise": limiter.Per(2000, day)},
+				Name: "key", Key: weir.Header("X-Api-Key"), Absent: weir.AbsentDeny,
+				Limit: weir.Per(100, day), Plan: weir.KeyFunc(planOf),
+				Plans: map[string]weir.Limit{"pro": weir.Per(500, day), "enterprise": weir.Per(2000, day)},
 			},
-			{Name: "address", Limit: limiter.Per(perAddress, day)},
+			{Name: "address", Limit: weir.Per(perAddress, day)},
 		},
 		OnDecision: hear,
 	}
@@ -69,7 +68,7 @@ func main() {
 // run sends the traffic and returns what did not hold.
 func run(out io.Writer) error {
 	d := &demo{out: out, left: map[string]int64{}}
-	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), policy(d.hear))
+	m, err := weir.New(weir.NewLocal(weir.LocalConfig{}), policy(d.hear))
 	if err != nil {
 		return err
 	}
@@ -107,12 +106,12 @@ func run(out io.Writer) error {
 }
 
 // hear is the policy's hook.
-func (d *demo) hear(e middleware.Event) {
+func (d *demo) hear(e weir.Event) {
 	d.left[e.Rule] = e.Decision.Remaining
-	if e.Verdict == middleware.Returned {
+	if e.Verdict == weir.Returned {
 		d.left[e.Rule] += e.Cost // taken, and given back as another rule denied
 	}
-	if e.Verdict == middleware.Denied {
+	if e.Verdict == weir.Denied {
 		d.denier = e.Rule
 	}
 }

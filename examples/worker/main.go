@@ -15,17 +15,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir"
 )
 
 // perTenant is the limit: 10 per second, of which 5 may go out at once.
-var perTenant = limiter.Limit{Quota: 10, Window: time.Second, Burst: 5, Algorithm: limiter.TokenBucket}
-
-// taker is what the workers need. A *limiter.Local is one; a *cluster.Node is another, and
-// then the workers of all machines share the tenants' budgets.
-type taker interface {
-	Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error)
-}
+var perTenant = weir.Bucket(10, time.Second, 5)
 
 // job is one e-mail.
 type job struct {
@@ -57,7 +51,7 @@ func run(out io.Writer) error {
 	for _, tenant := range []string{"bolt", "cove"} {
 		jobs = append(jobs, job{tenant, 1}, job{tenant, 3})
 	}
-	q := newQueue(jobs, limiter.NewLocal(limiter.Config{}))
+	q := newQueue(jobs, weir.NewLocal(weir.LocalConfig{}))
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(q.work)
@@ -69,7 +63,7 @@ func run(out io.Writer) error {
 // queue is what the workers share. A job that has to wait waits on a timer, so that no worker
 // waits with it.
 type queue struct {
-	limiter taker
+	limiter weir.Taker // a *weir.Node in the place of a *weir.Local: then all machines share the budgets
 	jobs    chan job
 	began   time.Time
 
@@ -79,7 +73,7 @@ type queue struct {
 	failed []error
 }
 
-func newQueue(jobs []job, l taker) *queue {
+func newQueue(jobs []job, l weir.Taker) *queue {
 	q := &queue{limiter: l, jobs: make(chan job, len(jobs)), began: time.Now(), open: len(jobs)}
 	for _, j := range jobs {
 		q.jobs <- j
@@ -90,7 +84,7 @@ func newQueue(jobs []job, l taker) *queue {
 // work is one worker.
 func (q *queue) work() {
 	for j := range q.jobs {
-		key := limiter.Key("mail", j.tenant)
+		key := weir.KeyOf("mail", j.tenant)
 		switch d, err := q.limiter.Take(context.Background(), key, perTenant, j.recipients); {
 		case err != nil:
 			q.finish(j, err)
