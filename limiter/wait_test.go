@@ -97,6 +97,18 @@ func TestWaitWindow(t *testing.T) {
 	}
 }
 
+// Who waits for tomorrow's quota gets it at midnight.
+func TestWaitForMidnight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, l := &counter{Local: NewLocal(Config{})}, Daily(2, "")
+		time.Sleep(20 * time.Hour)
+		_, after := queueUp(t, k, l, 5)
+		assert.InDelta(t, 4*time.Hour, after[2], float64(time.Second))
+		assert.InDelta(t, 28*time.Hour, after[4], float64(time.Second))
+		assert.LessOrEqual(t, k.takes, 15)
+	})
+}
+
 // Where the context has no time, nothing is waited for and nothing taken, and the answer tells
 // how long it would have been.
 func TestWaitTooLong(t *testing.T) {

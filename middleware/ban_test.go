@@ -172,3 +172,29 @@ func TestBanIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Whoever knows the budgets of a rule can lift a ban, and with it what led to it.
+func TestBanIsLifted(t *testing.T) {
+	p := middleware.Policy{Routes: []middleware.Route{middleware.On("/", banning())}, Default: []middleware.Rule{perMinute("other", 5)}}
+	synctest.Test(t, func(t *testing.T) {
+		l := limiter.NewLocal(limiter.Config{})
+		h := wrap(t, l, p, teapot)
+		for range 7 {
+			hit(t, h)
+		}
+		budgets := p.Budgets("login", "192.0.2.1")
+		require.Len(t, budgets, 4)
+		for i, b := range budgets {
+			before, err := l.Take(t.Context(), b.Key, b.Limit, 0)
+			require.NoError(t, err)
+			require.Less(t, before.Remaining, b.Limit.Capacity(), "budget %d is the one that was used", i)
+			require.NoError(t, l.Give(t.Context(), b.Key, b.Limit, b.Limit.Capacity()))
+		}
+		time.Sleep(time.Second)
+		status, _ := hit(t, h)
+		assert.Equal(t, http.StatusTeapot, status)
+	})
+	assert.Len(t, p.Budgets("other", "192.0.2.1"), 1)
+	assert.Equal(t, middleware.BudgetKey("other", "192.0.2.1"), p.Budgets("other", "192.0.2.1")[0].Key)
+	assert.Nil(t, p.Budgets("nobody"))
+}

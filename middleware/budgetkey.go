@@ -2,7 +2,10 @@ package middleware
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strconv"
+
+	"github.com/weir-go/weir/limiter"
 )
 
 // BudgetKey is the key of a subject's budget under a rule, by which a program asks the
@@ -36,6 +39,39 @@ func (p Policy) BudgetKey(rule string, parts ...string) string {
 		subject = JoinSubject(parts...)
 	}
 	return string(appendKey(nil, p.Namespace, rule, []byte(subject)))
+}
+
+// Budget is a budget of the limiter's: what to name to look at it, to give something back, or to
+// start it anew.
+type Budget struct {
+	Key   string
+	Limit limiter.Limit
+}
+
+// Budgets are those that a subject has under a rule of the policy, by the rule's name and the parts
+// of the subject as for [BudgetKey]: first the rule's own, then those of its [Ban], the first of which
+// is the ban itself. A ban that is given back is lifted, on other nodes a second later. It
+// is nil where the policy has no such rule, or one that cannot be.
+func (p Policy) Budgets(rule string, parts ...string) []Budget {
+	all := [][]Rule{p.Always, p.Default, p.Asked}
+	for _, r := range p.Routes {
+		all = append(all, r.Rules)
+	}
+	for _, r := range slices.Concat(all...) {
+		if r.Name != rule {
+			continue
+		}
+		own := Budget{p.BudgetKey(rule, parts...), r.Limit}
+		b, err := newBan(r)
+		switch {
+		case err != nil || own.Limit.Validate() != nil:
+			return nil
+		case b == nil:
+			return []Budget{own}
+		}
+		return []Budget{own, {beside(own.Key, banUntil), b.until}, {beside(own.Key, banLevel), b.level}, {beside(own.Key, banStrikes), b.strikes}}
+	}
+	return nil
 }
 
 // JoinSubject is the subject of a [Join] whose keys find these.

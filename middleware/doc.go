@@ -5,10 +5,12 @@
 //  1. The route is found: the most specific pattern of the policy that matches, by
 //     the very rules of [http.ServeMux], or by any other spelling that some router
 //     may read as a limited route; no pattern means the default rules. What is
-//     exempt however it is read goes straight to the handler.
-//  2. Each rule of the route finds the request's subject (its [Key]), its plan and
-//     its cost. The rule's name and the subject are the key of a budget.
-//  3. The [Limiter] is asked: once for one rule, in parallel for stacked rules, those
+//     exempt however it is read goes straight to the handler, and so does what
+//     [Policy].Allow lists; what [Policy].Deny lists is refused.
+//  2. Each rule of the route finds the request's subject (its [Key]), its limit (by
+//     the customer's record, by a plan, or its own) and its cost. The rule's name and
+//     the subject are the key of a budget.
+//  3. A rule with a [Ban] looks whether the subject is banned. The [Limiter] is asked: once for one rule, in parallel for stacked rules, those
 //     first that denied this client a moment ago. A request passes if all rules admit
 //     it; else what some of them took on trial is given back, and nobody is told to
 //     wait because of it ([Holder]).

@@ -96,10 +96,17 @@ func TestDaysOfACluster(t *testing.T) {
 // At midnight itself, while nodes may differ by some milliseconds, no more passes than the quotas of
 // the two days.
 func TestMidnightOfACluster(t *testing.T) {
+	for _, lease := range []limiter.Lease{limiter.LeaseOff, limiter.LeaseAlways} {
+		t.Run(lease.String(), func(t *testing.T) { midnight(t, lease) })
+	}
+}
+
+func midnight(t *testing.T, lease limiter.Lease) {
 	synctest.Test(t, func(t *testing.T) {
 		off := 24*time.Hour - 5*time.Second
 		lab := clustertest.New(t, 3, clustertest.Options{Skews: []time.Duration{off, off + 40*time.Millisecond, off - 30*time.Millisecond}})
 		limit, admitted := limiter.Daily(40, ""), map[string]int{}
+		limit.Lease = lease
 		for i := range 8000 {
 			for k := range 5 {
 				key := fmt.Sprint("client", k)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/cluster/clustertest"
@@ -72,4 +73,40 @@ func TestWaitersOfAllNodesQueue(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A queue outlives the node that it is at: its successor has it, so that those who wait go on as they
+// were told, and who comes later stands behind them.
+func TestQueueOutlivesItsNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := clustertest.New(t, 3, clustertest.Options{})
+		l := limiter.Bucket(1, time.Second, 1)
+		holder := 0
+		for i := range 3 {
+			d, err := lab.Node(i).Take(t.Context(), "key", l, 0)
+			require.NoError(t, err)
+			if d.Path == limiter.PathHeld {
+				holder = i
+			}
+		}
+		other, began := lab.Node((holder+1)%3), time.Now()
+		var wg sync.WaitGroup
+		wait := func(nth int) {
+			wg.Go(func() {
+				_, err := limiter.Wait(t.Context(), other, "key", l, 1)
+				assert.NoError(t, err)
+				assert.InDelta(t, time.Duration(nth)*time.Second, time.Since(began), float64(300*time.Millisecond), "the %dth", nth)
+			})
+			time.Sleep(time.Millisecond)
+		}
+		for nth := range 10 {
+			wait(nth)
+		}
+		time.Sleep(time.Second) // a flush
+		lab.Kill(holder)
+		for nth := range 5 {
+			wait(10 + nth)
+		}
+		wg.Wait()
+	})
 }
