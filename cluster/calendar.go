@@ -5,17 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 )
 
-// Limits that are aligned to the calendar. Which day it is, cluster time says, which began as
-// somebody's wall clock and is agreed on by all nodes: so they are all in the same day, also one
-// whose own wall clock is wrong, and that one says so in its log. Here an aligned limit becomes a
-// plain one, before anything is sent, leased or counted.
-
-// wallOff is by how much a node's wall clock may differ from cluster time before it says so.
-const wallOff = 2 * time.Second
+// Limits that are aligned to the calendar. Which day it is, the nodes agree on (ctime.Wall): so they
+// are all in the same day, also one whose own wall clock is wrong, and that one says so in its log. Here
+// an aligned limit becomes a plain one, before anything is sent, leased or counted.
 
 // takeAligned is Take or Hold by the calendar.
 func (n *Node) takeAligned(ctx context.Context, key string, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
@@ -35,37 +32,56 @@ func (n *Node) takeAligned(ctx context.Context, key string, l limiter.Limit, cos
 	return d, err
 }
 
-// periodOf is the period of an aligned limit that w was in, by cluster time: its budget's id, and
-// its end. The limit becomes the plain one of the period.
-func (n *Node) periodOf(key string, l *limiter.Limit, w limiter.Window) (id ledger.ID, to int64, err error) {
+// periodOf is the period of an aligned limit that w was in: its budget's id, and its end in cluster
+// time. The limit becomes the plain one of the period.
+func (n *Node) periodOf(key string, l *limiter.Limit, w limiter.Window) (id ledger.ID, end int64, err error) {
 	zone, err := n.zones.Zone(l.Zone)
 	if err != nil {
 		return id, 0, fmt.Errorf("cluster: %w: Zone %q %w", limiter.ErrLimit, l.Zone, err)
 	}
-	at := n.clock.now()
+	at, ahead := n.clock.now(), int64(n.wall.Ahead())
 	if w.End() != 0 {
 		at = w.End() - int64(ledger.CalendarLead) - 1
 	}
-	start, end := ledger.Align(l.Align).Period(time.Unix(0, at), zone)
-	to = end.UnixNano()
-	l.Align, l.Zone, l.Window = limiter.AlignNone, "", ledger.Tile(start.UnixNano(), to)
-	return ledger.Tiled(n.hasher.ID(key, l.Window, ledger.FixedWindow), l.Window, to), to, nil
+	first, last := ledger.Align(l.Align).Period(time.Unix(0, at+ahead), zone)
+	start, end := first.UnixNano()-ahead, last.UnixNano()-ahead
+	l.Align, l.Zone, l.Window = limiter.AlignNone, "", ledger.Tile(start, end)
+	return ledger.Tiled(n.hasher.ID(key, l.Window, ledger.FixedWindow), l.Window, end), end, nil
 }
 
-// lookAtWall says when this node's wall clock is not the one by which days begin and end, and when
-// it is again. Only the loop calls it.
-func (n *Node) lookAtWall() {
-	if !n.calendar.Load() {
+// wallAhead is what this node's wall clock is ahead of cluster time.
+func (n *Node) wallAhead() time.Duration {
+	return time.Duration(n.clock.wallRead().UnixNano() - n.clock.now())
+}
+
+// lookAtWall judges all wall clocks, if this node is the reference and hears all nodes. It says where
+// days, weeks and months are moved, and when this node's wall clock is not the one by which they begin,
+// and when it is again. Only the loop calls it.
+func (n *Node) lookAtWall(v *view) {
+	own := n.wallAhead()
+	if clocks, all := n.wallClocks(v); all && n.wall.Judge(append(clocks, own)) && n.calendar.Load() {
+		n.log.Warn("days, weeks and months are moved: most wall clocks say so", "node", n.cfg.Name, "ahead", n.wall.Ahead())
+	}
+	off := own - n.wall.Ahead()
+	if wrong := off.Abs() > ctime.WallOff; wrong == n.wallWrong || !n.calendar.Load() {
 		return
 	}
-	off := time.Duration(n.clock.now() - n.clock.wallRead().UnixNano())
-	switch wrong := off.Abs() > wallOff; {
-	case wrong == n.wallWrong:
-		return
-	case wrong:
-		n.log.Warn("days, weeks and months begin by the cluster's clock, which this node's is not", "node", n.cfg.Name, "ahead", off.Round(time.Millisecond))
-	default:
-		n.log.Info("this node's wall clock is the cluster's again", "node", n.cfg.Name)
+	if n.wallWrong = !n.wallWrong; n.wallWrong {
+		n.log.Warn("this node's wall clock is wrong: days, weeks and months begin by that of the others", "node", n.cfg.Name, "ahead", off.Round(time.Second))
+	} else {
+		n.log.Info("this node's wall clock is that of the others again", "node", n.cfg.Name)
 	}
-	n.wallWrong = !n.wallWrong
+}
+
+// wallClocks are the wall clocks of the others. all says that there is nobody else, and that this
+// node is the one to judge them.
+func (n *Node) wallClocks(v *view) (clocks []time.Duration, all bool) {
+	for _, p := range v.all {
+		wall, told := p.time.Wall()
+		if _, born := p.time.Born(); !told || !born || p.down.Load() {
+			return nil, false
+		}
+		clocks = append(clocks, wall)
+	}
+	return clocks, v.sets.Whole() && n.reference(v) == nil
 }

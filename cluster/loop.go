@@ -65,7 +65,7 @@ func (n *Node) loop() {
 		period := synced == 0 || age-synced >= syncPeriod
 		if period {
 			synced = age
-			n.lookAtWall()
+			n.lookAtWall(n.view.Load())
 		}
 		if period || n.remeasure.Load() || n.disagree(v) {
 			n.syncClocks(v, period)

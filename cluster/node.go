@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/journal"
 	"github.com/weir-go/weir/cluster/internal/lease"
 	"github.com/weir-go/weir/cluster/internal/membership"
@@ -64,6 +65,7 @@ type Node struct {
 	settled   atomic.Bool   // the same, for those who do not wait
 	zones     ledger.Zones
 	calendar  atomic.Bool // limits are aligned to the calendar: see calendar.go
+	wall      ctime.Wall
 	wallWrong bool        // this node's wall clock is not the calendar's; the loop's own
 	shares    atomic.Bool // limits are split into shares: see contact.go
 	whole     atomic.Bool // it decides, or has once decided, for all that it owns

@@ -134,6 +134,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		c.Age, c.Now = n.clock.age(), n.clock.now()
+		c.Wall, c.Agree, c.Known = n.wallAhead(), n.wall.Ahead(), true
 		return c.AppendAnswer(buf), true, nil
 	case wire.KindComplete:
 		var c wire.Complete

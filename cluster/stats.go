@@ -26,6 +26,7 @@ type Stats struct {
 	VoterLists  int           // different lists of voters that it has seen, its own among them
 	Behind      time.Duration // how long something has been waiting to be shipped
 	ClockOffset time.Duration // cluster time less this node's wall clock
+	WallOffset  time.Duration // the wall clock by which days, weeks and months begin, less this node's
 }
 
 // Stats reads the counters.
@@ -35,6 +36,7 @@ func (n *Node) Stats() Stats {
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.Denied(), Leased: n.near.Leased(),
 		LeasedOut: n.leases.Leased(), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
+	s.WallOffset = s.ClockOffset + n.wall.Ahead()
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {
 		if p.down.Load() {

@@ -27,6 +27,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 	defer cancel()
 	var mu sync.Mutex
 	var best *ctime.Reading
+	var wall time.Duration
 	var wg sync.WaitGroup
 	start := n.clock.age()
 	others := sync.OnceFunc(func() { time.AfterFunc(seedsAfter+n.clock.age()-start, cancel) }) // the dead answer never
@@ -48,7 +49,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 			mu.Lock()
 			defer mu.Unlock()
 			if best == nil || r.Born < best.Born {
-				best = &r
+				best, wall = &r, c.Agree
 			}
 		})
 	}
@@ -56,6 +57,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 	if best != nil {
 		n.clock.Follow(*best)
 		n.clock.Step(n.ledger)
+		n.wall.Follow(wall)
 		n.follows = true
 	}
 }
@@ -87,6 +89,12 @@ func (n *Node) syncClocks(v *view, period bool) {
 			best, jumped := p.time.Heard(ctime.Read(began, n.clock.age(), c.Age, c.Now), &n.clock.Clock)
 			if jumped {
 				n.remeasure.Store(true)
+			}
+			if c.Known {
+				p.time.Tells(c.Wall)
+			}
+			if c.Known && p == ref {
+				n.wall.Follow(c.Agree)
 			}
 			if p == ref && n.clock.Follow(best) {
 				n.kick(n.steps) // the loop is the one that moves it

@@ -118,7 +118,7 @@ type Limit struct {
 	Lease Lease
 	// Align makes the windows days, weeks or months, in the place of Window, which is 0 then. It
 	// is for FixedWindow. They begin and end by the wall clock that this process began with, and
-	// in a cluster by the one that the nodes agree on: that of the longest-lived of them.
+	// in a cluster by the one that most of the nodes agree on.
 	Align Align
 	// Zone is the time zone of an aligned limit by its name in the IANA database, such as
 	// "Europe/Berlin"; "" is UTC. All nodes must know it: a program on machines without that

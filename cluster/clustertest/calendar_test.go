@@ -45,14 +45,18 @@ func TestDaysOfACluster(t *testing.T) {
 	for _, c := range []struct {
 		minuteBefore time.Time
 		hours        int // of the day that begins
+		wrong        int // whose wall clock is
 	}{
-		{time.Date(2026, 3, 28, 23, 59, 0, 0, zone), 23},
-		{time.Date(2026, 10, 24, 23, 59, 0, 0, zone), 25},
-		{time.Date(2026, 12, 31, 23, 59, 0, 0, zone), 24},
+		{time.Date(2026, 3, 28, 23, 59, 0, 0, zone), 23, 2},
+		{time.Date(2026, 10, 24, 23, 59, 0, 0, zone), 25, 1},
+		{time.Date(2026, 12, 31, 23, 59, 0, 0, zone), 24, 0}, // the one whose clock all others follow
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log, off := &lines{}, time.Until(c.minuteBefore)
-			lab := clustertest.New(t, 3, clustertest.Options{Skews: []time.Duration{off, off, off + 3*time.Hour}, Log: log})
+			skews := []time.Duration{off, off, off}
+			skews[c.wrong] += 3 * time.Hour
+			lab := clustertest.New(t, 3, clustertest.Options{Skews: skews, Log: log})
+			time.Sleep(10 * time.Second) // all have told what their wall clocks say
 			limit := limiter.Daily(30, berlin)
 			take := func(node int, key string) limiter.Decision {
 				d, err := lab.Node(node).Take(t.Context(), key, limit, 1)
@@ -79,12 +83,23 @@ func TestDaysOfACluster(t *testing.T) {
 			spend(time.Until(midnight))
 			time.Sleep(time.Until(midnight) + 50*time.Millisecond)
 			spend(time.Duration(c.hours) * time.Hour)
-			assert.Equal(t, 1, log.with("days, weeks and months begin by the cluster's clock"), "one node says so, once")
-			assert.Equal(t, 1, log.with("node=node2 ahead=-3h0m0"))
+			assert.Equal(t, 1, log.with("this node's wall clock is wrong"), "one node says so, once")
+			assert.Equal(t, 1, log.with(fmt.Sprintf("node=node%d ahead=3h0m0s", c.wrong)))
+			for i := range 3 {
+				want := time.Duration(0)
+				if i == c.wrong {
+					want = -3 * time.Hour
+				}
+				assert.InDelta(t, want, lab.Node(i).Stats().WallOffset, float64(time.Second), "node %d", i)
+			}
+			late := lab.Add()
+			lab.Settle()
+			assert.False(t, take(late, "client0").Allowed, "who joins is in the same day")
 
 			time.Sleep(time.Second) // a flush
 			lab.Kill(0)
 			lab.Settle()
+			time.Sleep(10 * time.Second) // a successor judges the clocks
 			for k := range 5 {
 				key := fmt.Sprint("client", k)
 				assert.False(t, take(1, key).Allowed || take(2, key).Allowed, "what was spent is remembered")

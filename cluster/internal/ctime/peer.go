@@ -13,6 +13,19 @@ type Peer struct {
 	trip     atomic.Int64 // round trip of the best of these: so well its clock is known
 	born     atomic.Int64 // when its process began, in this node's age; 0 is not known
 	agreed   atomic.Bool  // its cluster time is this node's
+	wall     atomic.Int64 // what its wall clock is ahead of cluster time
+	told     atomic.Bool  // it said so
+}
+
+// Tells notes what the peer's wall clock is ahead of cluster time.
+func (p *Peer) Tells(wall time.Duration) {
+	p.wall.Store(int64(wall))
+	p.told.Store(true)
+}
+
+// Wall is what it told last.
+func (p *Peer) Wall() (ahead time.Duration, known bool) {
+	return time.Duration(p.wall.Load()), p.told.Load()
 }
 
 // Ask says whether its clock is to be asked for: not while it is. Who was told so ends by

@@ -10,9 +10,16 @@ import (
 type Time struct {
 	Age time.Duration // how long the peer has lived
 	Now int64         // cluster time there
+
+	Wall  time.Duration // what its wall clock is ahead of that
+	Agree time.Duration // what the wall clock that all agree on is ahead, as far as it knows
+	Known bool          // it says both, which earlier versions do not
 }
 
-const timeFields = 2
+const (
+	timeFields = 4
+	timeBefore = 2 // of earlier versions
+)
 
 // AppendRequest encodes the question.
 func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
@@ -22,9 +29,17 @@ func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
 
 // AppendAnswer encodes the answer.
 func (c *Time) AppendAnswer(b []byte) []byte {
-	b = transport.AppendArrayLen(b, timeFields)
+	n := timeBefore
+	if c.Known {
+		n = timeFields
+	}
+	b = transport.AppendArrayLen(b, n)
 	b = transport.AppendInt(b, int64(c.Age))
-	return transport.AppendInt(b, c.Now)
+	b = transport.AppendInt(b, c.Now)
+	if !c.Known {
+		return b
+	}
+	return transport.AppendInt(transport.AppendInt(b, int64(c.Wall)), int64(c.Agree))
 }
 
 // ReadAnswer decodes the answer.
@@ -32,6 +47,10 @@ func (c *Time) ReadAnswer(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(fieldsMax)
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
+	if c.Known = n >= timeFields; !c.Known {
+		return finish(&r, n, timeBefore)
+	}
+	c.Wall, c.Agree = time.Duration(r.Int()), time.Duration(r.Int())
 	return finish(&r, n, timeFields)
 }
 
