@@ -84,7 +84,7 @@ func (l *Local) periodOf(key string, lim *Limit, of Window, at int64) (id ledger
 	if err != nil {
 		return id, 0, fmt.Errorf("limiter: %w: Zone %q %w", ErrLimit, lim.Zone, err)
 	}
-	wall := l.start.UnixNano() - int64(MaxWindow) // what the wall clock is ahead
+	wall := l.wallAhead(at)
 	if of.End() != 0 {
 		at = of.End() - int64(ledger.CalendarLead) - 1
 	}
@@ -92,4 +92,24 @@ func (l *Local) periodOf(key string, lim *Limit, of Window, at int64) (id ledger
 	start, end := first.UnixNano()-wall, last.UnixNano()-wall
 	lim.Align, lim.Zone, lim.Window = AlignNone, "", ledger.Tile(start, end)
 	return ledger.Tiled(l.hasher.ID(key, lim.Window, ledger.FixedWindow), lim.Window, end), end, nil
+}
+
+// wallOff is by how much the wall clock may differ from what it was before days are moved.
+const wallOff = 10 * time.Second
+
+// wallAhead is what the wall clock is ahead of the Local's clock, which stands for an instant. It stays
+// the same to the nanosecond, or a day would be counted in two budgets, until the wall clock was
+// set, or the machine slept.
+func (l *Local) wallAhead(at int64) int64 {
+	now := time.Now
+	if l.now != nil {
+		now = l.now
+	}
+	was := l.ahead.Load()
+	off := time.Duration(now().UnixNano() - at - was)
+	if off.Abs() <= wallOff {
+		return was
+	}
+	l.ahead.CompareAndSwap(was, was+int64(off.Round(time.Second)))
+	return l.ahead.Load()
 }

@@ -117,3 +117,28 @@ func TestAlignedErrors(t *testing.T) {
 	assert.Equal(t, []string{"none", "day", "week", "month", "Align(7)"},
 		[]string{AlignNone.String(), AlignDay.String(), AlignWeek.String(), AlignMonth.String(), Align(7).String()})
 }
+
+// Where the wall clock was set since, the day is the one that it shows now; a little is no reason to
+// begin a budget anew.
+func TestAlignedAfterTheClockWasSet(t *testing.T) {
+	l, _ := at(t, "2026-11-26T23:00:00Z")
+	limit := Daily(3, "")
+	reset := func() (time.Duration, int64) {
+		d, err := l.Take(t.Context(), "key", limit, 1)
+		require.NoError(t, err)
+		return d.ResetAfter, d.Remaining
+	}
+	in, left := reset()
+	assert.Equal(t, time.Hour, in)
+	assert.Equal(t, int64(2), left)
+	l.ahead.Add(int64(9 * time.Second)) // as if it had shown so much more when the process began
+	in, left = reset()
+	assert.Equal(t, time.Hour-9*time.Second, in)
+	l.ahead.Add(int64(-9 * time.Second))
+	l.ahead.Add(int64(-3 * time.Hour))
+	for want := int64(1); want >= 0; want-- {
+		in, left = reset()
+		assert.Equal(t, time.Hour, in)
+		assert.Equal(t, want, left, "the same day: nothing is forgotten")
+	}
+}

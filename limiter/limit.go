@@ -117,8 +117,8 @@ type Limit struct {
 	// LeaseAuto. While a budget is leased, Remaining is a lower bound.
 	Lease Lease
 	// Align makes the windows days, weeks or months, in the place of Window, which is 0 then. It
-	// is for FixedWindow. They begin and end by the wall clock that this process began with, and
-	// in a cluster by the one that most of the nodes agree on.
+	// is for FixedWindow. They begin and end by the wall clock, in a cluster by the one that
+	// most of the nodes agree on; if that is set by more than 10 s, a day's budget begins anew.
 	Align Align
 	// Zone is the time zone of an aligned limit by its name in the IANA database, such as
 	// "Europe/Berlin"; "" is UTC. All nodes must know it: a program on machines without that

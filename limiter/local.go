@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-go/weir/internal/ledger"
@@ -37,6 +38,7 @@ type Local struct {
 	zones  ledger.Zones
 	now    func() time.Time // nil for the system's
 	start  time.Time
+	ahead  atomic.Int64 // what the wall clock is ahead of clock: see calendar.go
 }
 
 // NewLocal makes a limiter.
@@ -45,7 +47,9 @@ func NewLocal(c Config) *Local {
 	if c.Now != nil {
 		start = c.Now()
 	}
-	return &Local{ledger: ledger.NewLedger(1, c.maxKeys()), hasher: ledger.NewLocalHasher(), now: c.Now, start: start}
+	l := &Local{ledger: ledger.NewLedger(1, c.maxKeys()), hasher: ledger.NewLocalHasher(), now: c.Now, start: start}
+	l.ahead.Store(start.UnixNano() - int64(MaxWindow))
+	return l
 }
 
 // clock starts a year late, so that windows before the first have times as well.
