@@ -132,7 +132,7 @@ func TestAlignedAfterTheClockWasSet(t *testing.T) {
 	assert.Equal(t, time.Hour, in)
 	assert.Equal(t, int64(2), left)
 	l.ahead.Add(int64(9 * time.Second)) // as if it had shown so much more when the process began
-	in, left = reset()
+	in, _ = reset()
 	assert.Equal(t, time.Hour-9*time.Second, in)
 	l.ahead.Add(int64(-9 * time.Second))
 	l.ahead.Add(int64(-3 * time.Hour))
