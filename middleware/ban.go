@@ -81,11 +81,11 @@ func newBan(r Rule) (*ban, error) {
 	if doubles > banDoubles || longest > limiter.MaxWindow/2/time.Duration(doubles+1) {
 		return nil, fieldError("ban.max", longest, fmt.Sprintf("is too long after a first ban of %v", b.For))
 	}
-	tick := (b.For + banTicks - 1) / banTicks
+	tick := max((b.For+banTicks-1)/banTicks, limiter.MinWindow)
 	c := &ban{
 		strikes: limiter.Limit{Quota: b.After, Window: r.Limit.Span()},
 		level:   limiter.Bucket(1, 2*longest, int64(doubles+1)),
-		until:   limiter.Bucket(banTicks, b.For, int64((longest+tick-1)/tick)+1),
+		until:   limiter.Bucket(1, tick, int64((longest+tick-1)/tick)+1),
 		first:   b.For, longest: longest, tick: tick,
 	}
 	for _, l := range []*limiter.Limit{&c.strikes, &c.level, &c.until} {

@@ -198,3 +198,20 @@ func TestBanIsLifted(t *testing.T) {
 	assert.Equal(t, middleware.BudgetKey("other", "192.0.2.1"), p.Budgets("other", "192.0.2.1")[0].Key)
 	assert.Nil(t, p.Budgets("nobody"))
 }
+
+// Whoever sprays keys does not get rid of a ban: it is no budget that loses little.
+func TestBanOutlivesManyKeys(t *testing.T) {
+	r := banning()
+	r.Key = middleware.Header("X-User")
+	p, l := middleware.Policy{Default: []middleware.Rule{r}}, limiter.NewLocal(limiter.Config{MaxKeys: 200})
+	h := wrap(t, l, p, teapot)
+	for range 12 {
+		hit(t, h, set("X-User", "mallory"))
+	}
+	for i := range 3000 {
+		hit(t, h, set("X-User", strconv.Itoa(i)))
+	}
+	status, wait := hit(t, wrap(t, l, p, teapot), set("X-User", "mallory")) // one that remembers nothing
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.Greater(t, wait, time.Minute)
+}

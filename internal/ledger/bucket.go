@@ -234,13 +234,24 @@ func (l *Ledger) countBucket(p *partition, id ID, own *entry, lim *Limit, u *deb
 	p.version = max(p.version, own.version)
 	was := own.expires
 	own.expires = max(was, seconds(at+full+int64(bucketLinger))) // a refund must not end before what it mends
-	p.setFill(own, fill(left, lim.Capacity()))
+	p.setFill(own, bucketFill(left, lim))
 	if p.ranks != 0 {
 		p.setDue(own, p.ranks)
 	}
 	if (u.others > 0 || u.notes > 0) && !(u.knows && own.expires == was) {
 		l.remember(p, id, now)
 	}
+}
+
+// bucketFill is how much of a bucket is in use, for eviction. One that holds more than is refilled in a
+// window is measured by that: of a queue, or a ban, that reaches far ahead little is in use of a
+// burst that has no end, and yet whoever forgets it admits what was to wait.
+func bucketFill(left int64, lim *Limit) uint8 {
+	capacity := lim.Capacity()
+	if left <= 0 || capacity <= lim.Quota {
+		return fill(left, capacity)
+	}
+	return uint8(min(254, (capacity-left)*254/lim.Quota))
 }
 
 // last is when the origin of a bucket's slot last counted.

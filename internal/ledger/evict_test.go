@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -223,4 +224,21 @@ func TestTheExpiredLeaveByTheWay(t *testing.T) {
 	}
 	checkBooks(t, g)
 	require.Zero(t, g.Stats().Evicted)
+}
+
+// What reaches far ahead is not what loses least: of a burst without end hardly anything is in use,
+// but what was to wait would be admitted.
+func TestFarAheadIsNotEvictedFirst(t *testing.T) {
+	now := int64(time.Hour)
+	for owed, burst := range map[int64]int64{2: 1 << 20, 10: 1 << 30, 20: 20} {
+		l := NewLedger(1, 100)
+		far := Limit{Quota: 1, Window: time.Minute, Burst: burst, Algorithm: TokenBucket}
+		id := ID{Hi: 1 << 40, Lo: 7}
+		require.True(t, l.Take(id, far, owed, now, Share{}).Allowed)
+		for i := range uint64(2000) {
+			l.Take(ID{Hi: i << 32, Lo: i}, Limit{Quota: 100, Window: time.Hour}, 1+int64(i%50), now, Share{})
+		}
+		d := l.Take(id, far, 0, now, Share{})
+		require.Equal(t, time.Duration(owed)*time.Minute, d.ResetAfter, "%d tokens of %d", owed, burst)
+	}
 }
