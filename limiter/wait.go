@@ -63,8 +63,10 @@ func waitBucket(ctx context.Context, t Taker, key string, l Limit, cost int64) (
 	q := queueOf(key, l, l.Capacity())
 	full := time.Duration(l.Capacity()) * q.price
 	for {
-		p, err := q.join(ctx, t, cost, timeLeft(ctx))
+		left := timeLeft(ctx)
+		p, err := q.join(ctx, t, cost, left)
 		d := p.decision
+		turn := d.ResetAfter + time.Duration(cost)*q.price - full // of who is denied a place
 		switch {
 		case err != nil:
 			return Decision{}, err
@@ -76,13 +78,15 @@ func waitBucket(ctx context.Context, t Taker, key string, l Limit, cost int64) (
 			d.ResetAfter -= wait
 			d.Remaining = int64(max(0, full-d.ResetAfter) / q.price)
 			return d, nil
-		case d.Tentative || d.Degraded: // it may soon be another answer
+		case d.Tentative || d.Degraded || turn <= left:
+			// It may soon be another answer, that of a whole cluster say; or the last token that
+			// there is time for is not all there yet.
 			if err := sleepWithin(ctx, d.RetryAfter); err != nil {
 				return d, err
 			}
 		default:
-			d.RetryAfter = d.ResetAfter + time.Duration(cost)*q.price - full
-			return d, tooLong(d.RetryAfter)
+			d.RetryAfter = turn
+			return d, tooLong(turn)
 		}
 	}
 }
@@ -97,12 +101,15 @@ func waitWindow(ctx context.Context, t Taker, key string, l Limit, cost int64) (
 	if left := timeLeft(ctx); d.RetryAfter > left {
 		return d, tooLong(d.RetryAfter)
 	} else if !d.Tentative && !d.Degraded && q.fits(cost) {
-		p, err := q.join(ctx, t, cost, left-d.RetryAfter+l.Span())
+		p, err := q.join(ctx, t, cost, left-d.RetryAfter+l.Span()+time.Duration(cost)*q.price)
 		if err != nil {
 			return d, err
 		}
 		wait, order := p.turn(l, d.RetryAfter, cost)
 		if !p.decision.Allowed || wait > left {
+			if p.decision.Allowed {
+				p.leave(ctx, t)
+			}
 			d.RetryAfter = wait
 			return d, tooLong(wait)
 		}

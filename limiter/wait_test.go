@@ -157,6 +157,48 @@ func TestWaitBehindOthers(t *testing.T) {
 	}
 }
 
+// Who has just time enough waits, also where that is no whole number of tokens.
+func TestWaitJustLongEnough(t *testing.T) {
+	for _, l := range []Limit{Bucket(1, time.Second, 1), Bucket(3, time.Second, 2), Per(2, time.Second), Sliding(2, time.Second)} {
+		synctest.Test(t, func(t *testing.T) {
+			k := NewLocal(Config{})
+			for range l.Capacity() + 2 {
+				go func() { _, _ = Wait(t.Context(), k, "key", l, 1) }()
+			}
+			time.Sleep(123 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 0)
+			told, err := Wait(ctx, k, "key", l, 1)
+			cancel()
+			require.Error(t, err)
+			if told.RetryAfter == 0 { // the context had ended
+				ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+				told, err = Wait(ctx, k, "key", l, 1)
+				cancel()
+				require.ErrorIs(t, err, ErrWait)
+			}
+			ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			began := time.Now()
+			_, err = Wait(ctx, k, "key", l, 1)
+			require.NoError(t, err, "%v", l)
+			if l.Algorithm == TokenBucket {
+				assert.Equal(t, told.RetryAfter, time.Since(began), "%v: as long as was told", l)
+			}
+			time.Sleep(3 * time.Second)
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		k, l := NewLocal(Config{}), Bucket(1, time.Second, 1)
+		_, err := Wait(t.Context(), k, "key", l, 1)
+		require.NoError(t, err)
+		time.Sleep(600 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, err = Wait(ctx, k, "key", l, 1)
+		require.NoError(t, err, "a token that comes in 400 ms")
+	})
+}
+
 // Who gives up leaves its place to those who come later, unless somebody stands behind it: whose
 // turn does not move, so that no more are admitted than there are tokens.
 func TestWaitGivesUp(t *testing.T) {
