@@ -18,6 +18,7 @@ var frameworks = []struct{ name, rows, adapter string }{
 	{"chi", "integration/routers/testdata/chi.tsv", ""},
 	{"gin", "middleware/ginlimit/testdata/rows.tsv", "ginlimit"},
 	{"echo v5", "middleware/echolimit/testdata/rows.tsv", "echolimit"},
+	{"echo v4", "middleware/echov4limit/testdata/rows.tsv", "echov4limit"},
 	{"fiber v3", "middleware/fiberlimit/testdata/rows.tsv", "fiberlimit"},
 	{"gRPC", "middleware/grpclimit/testdata/rows.tsv", "grpclimit"},
 	{"Connect", "middleware/connectlimit/testdata/rows.tsv", "connectlimit"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/weir-go/weir/middleware"
 	"github.com/weir-go/weir/middleware/echolimit"
+	"github.com/weir-go/weir/middleware/echov4limit"
 	"github.com/weir-go/weir/middleware/fiberlimit"
 	"github.com/weir-go/weir/middleware/ginlimit"
 )
@@ -177,6 +178,15 @@ func insideEcho(m *middleware.Middleware, patterns []string) http.Handler {
 	return e
 }
 
+// insideEcho4 is the same in echo v4.
+func insideEcho4(m *middleware.Middleware, patterns []string) http.Handler {
+	e := echo.New()
+	e.Pre(echomw.RemoveTrailingSlash())
+	e.Use(echov4limit.New(m))
+	echoRoutes(e, patterns)
+	return e
+}
+
 // insideFiber has the adapter as a handler of fiber. Of several routes that match, fiber takes the
 // one that was registered first: so here the most specific are.
 func insideFiber(m *middleware.Middleware, patterns []string) http.Handler {
@@ -224,6 +234,7 @@ func routers() []router {
 		{"echo", false, echoRouter(), nil},
 		{"echo RemoveTrailingSlash", false, echoRouter(echomw.RemoveTrailingSlash()), nil},
 		{"inside echo", false, insideEcho, nil},
+		{"inside echo v4", false, insideEcho4, nil},
 		{"inside fiber", false, insideFiber, nil},
 	}
 }

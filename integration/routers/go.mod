@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/weir-go/weir => ../..
 	github.com/weir-go/weir/middleware/echolimit => ../../middleware/echolimit
+	github.com/weir-go/weir/middleware/echov4limit => ../../middleware/echov4limit
 	github.com/weir-go/weir/middleware/fiberlimit => ../../middleware/fiberlimit
 	github.com/weir-go/weir/middleware/ginlimit => ../../middleware/ginlimit
 )
@@ -17,6 +18,7 @@ require (
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/weir-go/weir v0.0.0-00010101000000-000000000000
 	github.com/weir-go/weir/middleware/echolimit v0.0.0-00010101000000-000000000000
+	github.com/weir-go/weir/middleware/echov4limit v0.0.0-00010101000000-000000000000
 	github.com/weir-go/weir/middleware/fiberlimit v0.0.0-00010101000000-000000000000
 	github.com/weir-go/weir/middleware/ginlimit v0.0.0-00010101000000-000000000000
 )
