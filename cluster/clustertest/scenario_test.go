@@ -29,6 +29,7 @@ type stage struct {
 	*Cluster
 	key   string
 	limit limiter.Limit
+	held  time.Duration // for how long answers are held back that then count as round trips
 }
 
 // half of the quota of every scenario is spent at the start.
@@ -255,11 +256,12 @@ func (s *stage) sameReset(t *testing.T) {
 // successor is who would own the key without node 0.
 func (s *stage) successor() int { return holderOf(s.Len(), 1, s.key, s.limit) }
 
-// most is how long a take may take where no round trip is long.
+// most is how long a take may take where no round trip is long but those that were held back:
+// of who holds, and of a successor.
 func (s *stage) most() time.Duration {
 	cfg := cluster.Config{Replicas: 1}
 	if s.opt.Config != nil {
 		s.opt.Config(0, &cfg)
 	}
-	return callMax + time.Duration(cfg.Replicas-1)*callEach
+	return callMax + time.Duration(cfg.Replicas-1)*callEach + time.Duration(cfg.Replicas+1)*s.held
 }
