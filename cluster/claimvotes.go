@@ -110,7 +110,7 @@ func (q *agreement) judgeLocked(c *claiming) {
 	case c.over:
 	case c.count.Votes() >= q.list.Majority():
 		q.mine[c.part] = c.ballot
-		q.heardAt.Store(int64(c.began))
+		q.heardAt[c.part].Store(int64(c.began))
 		q.endLocked(c, agreed)
 	case c.open == 0:
 		q.endLocked(c, noMajority)

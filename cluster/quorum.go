@@ -35,7 +35,9 @@ type agreement struct {
 	list quorum.List
 	self int // this node's place in the list, or -1
 
-	heardAt atomic.Int64 // age at which a majority was asked that last agreed
+	// heardAt is, by partition, the age at which a majority was asked that last agreed that
+	// this node decides for it.
+	heardAt [ledger.Partitions]atomic.Int64
 
 	// mu guards the rest. What a voter says is true of the time at which it holds mu. The
 	// ledger's locks may be taken under it.
@@ -61,7 +63,7 @@ const (
 	outvoted // somebody else has claimed the partition
 )
 
-// contactMax is for how long a node that decides answers what takes nothing without asking
+// contactMax is for how long who decides for a partition answers what takes nothing without asking
 // whether it still does. So a side without a majority says that it knows nothing after no
 // more than that, and what one call takes.
 const contactMax = time.Second
@@ -73,7 +75,9 @@ func newAgreement(n *Node) (*agreement, error) {
 	list, err := quorum.NewList(n.cfg.Voters)
 	q := &agreement{n: n, list: list, self: list.Index(n.cfg.Name), life: uint64(n.origin),
 		lives: map[uint64]uint64{}, claims: map[int]*claiming{}, lists: map[string]bool{fmt.Sprint(list.Marks()): true}}
-	q.heardAt.Store(-int64(contactMax))
+	for part := range q.heardAt {
+		q.heardAt[part].Store(-int64(contactMax))
+	}
 	return q, err
 }
 
@@ -111,7 +115,8 @@ func (n *Node) takeAgreed(ctx context.Context, c *takeCall, end time.Time, count
 		return n.minorityDecision(), true
 	}
 	for try := 0; ; try++ {
-		ballot, said := q.claim(ctx, c.ID.Partition(), end)
+		part := c.ID.Partition()
+		ballot, said := q.claim(ctx, part, end)
 		if said == agreed {
 			age := n.awake()
 			window := n.window(c.ID, &c.Limit, age, c.Trial)
@@ -120,7 +125,7 @@ func (n *Node) takeAgreed(ctx context.Context, c *takeCall, end time.Time, count
 				return d, ok
 			}
 			counted := d.Allowed && c.Cost > 0
-			if !counted && int64(n.clock.age())-q.heardAt.Load() < int64(contactMax) {
+			if !counted && int64(n.clock.age())-q.heardAt[part].Load() < int64(contactMax) {
 				return d, true
 			}
 			if said = q.record(ctx, c.ID, ballot, counted, end); said == agreed {

@@ -141,7 +141,11 @@ func (q *agreement) settleLocked(r *recording) {
 		return
 	case r.count.Votes() >= q.list.Majority():
 		r.said = agreed
-		q.heardAt.Store(int64(r.began))
+		for part := range r.claims {
+			if !r.lost[part] {
+				q.heardAt[part].Store(int64(r.began))
+			}
+		}
 	case r.open > 0:
 		return
 	}

@@ -219,3 +219,40 @@ func TestVotersChange(t *testing.T) {
 		})
 	}
 }
+
+// Who decided before a split, and hears of a majority again for one partition, knows nothing
+// of what it decided for another meanwhile.
+func TestQuorumIsAskedForEachPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, 5, Options{Config: voting(5)})
+		elect(t, c)
+		l := limiter.Per(1000, 30*24*time.Hour)
+		var held []string // by node 4
+		for i := 0; len(held) < 2; i++ {
+			if k := fmt.Sprint("key ", i); holderOf(5, 0, k, l) == 4 {
+				held = append(held, k)
+			}
+		}
+		look := func(i int, key string) limiter.Decision {
+			d, err := c.Node(i).Take(t.Context(), key, l, 0)
+			require.NoError(t, err)
+			return d
+		}
+		for _, k := range held {
+			_, degraded := asked(t, c, k, l, 5, 4)
+			require.Zero(t, degraded)
+		}
+		c.Split([]int{0, 1, 2}, []int{3, 4})
+		time.Sleep(20 * time.Second)
+		admitted, _ := asked(t, c, held[0], l, 30, 0, 1, 2)
+		require.Equal(t, 30, admitted)
+		require.True(t, look(4, held[0]).Degraded)
+		c.Heal()
+		for start := time.Now(); look(4, held[1]).Degraded; time.Sleep(time.Millisecond) {
+			require.Less(t, time.Since(start), time.Minute)
+		}
+		if d := look(4, held[0]); !d.Degraded {
+			require.Equal(t, int64(1000-5-30), d.Remaining)
+		}
+	})
+}
