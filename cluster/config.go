@@ -78,7 +78,8 @@ type Config struct {
 	// so CallTimeout need not be raised for long wires. 0 means 100 ms; at least 1 ms. A
 	// decision takes at most as long as the holder and each successor may take, one after
 	// the other, each with one round trip more to ask another node: with one replica, on
-	// short wires, twice CallTimeout.
+	// short wires, twice CallTimeout. For a limit that wants a quorum each has another
+	// CallTimeout and three round trips, to ask the voters.
 	CallTimeout time.Duration
 	// FlushInterval is how often what changed is copied to the successors, and so how
 	// much admission a crash can forget. 0 means 100 ms; at least 1 ms.

@@ -97,7 +97,7 @@ func (r *round) hereBy() time.Time {
 // agreeBy is until when the voters may be asked. Where the round is this node's own, all its
 // time may be over by now.
 func (r *round) agreeBy() time.Time {
-	by := time.Now().Add(r.n.patience(nil))
+	by := time.Now().Add(r.n.patience(nil, &r.c.Limit))
 	if r.own && by.After(r.end) {
 		return by
 	}

@@ -94,7 +94,7 @@ func (n *Node) takeQuorum(ctx context.Context, id ledger.ID, l limiter.Limit, co
 	v, age := n.view.Load(), n.clock.age()
 	c := &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial, Asker: n.origin}, node: n, tally: n.own}
 	if n.ledger.Held().Has(id.Partition()) {
-		if d, ok := n.takeHere(ctx, v, age, c, time.Now().Add(n.patience(nil))); ok {
+		if d, ok := n.takeHere(ctx, v, age, c, time.Now().Add(n.patience(nil, &l))); ok {
 			return d, ctx.Err()
 		}
 	}

@@ -118,7 +118,7 @@ func (r *round) extend(rank int, p *peer) {
 	if r.end.Before(now) {
 		r.end = now
 	}
-	r.end = r.end.Add(r.n.patience(p))
+	r.end = r.end.Add(r.n.patience(p, &r.c.Limit))
 }
 
 // ask asks one peer. ok says that it decided; an error ends the round.
@@ -127,7 +127,7 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	if c.cameLate() {
 		return true, nil
 	}
-	now, trip, timeout := time.Now(), p.pace.Smooth(), n.patience(p)
+	now, trip, timeout := time.Now(), p.pace.Smooth(), n.patience(p, &c.Limit)
 	if left := r.end.Sub(now); left < timeout {
 		timeout = left
 	}

@@ -44,7 +44,7 @@ func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64
 		got := n.leases.Got()
 		d, ok := n.takeHeld(v, age, id, &l, cost, trial)
 		if ok && !d.Allowed && !d.Degraded && n.leases.MayCome(id, got) {
-			d, ok = n.takeRecalled(ctx, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial}}, time.Now().Add(n.patience(nil)))
+			d, ok = n.takeRecalled(ctx, &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: cost, Trial: trial}}, time.Now().Add(n.patience(nil, &l)))
 		}
 		if ok {
 			return d, nil

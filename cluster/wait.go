@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/wait"
+	"github.com/weir-go/weir/limiter"
 )
 
 // How long to wait for whom: package wait knows it of each peer that was measured.
@@ -31,13 +32,22 @@ func (n *Node) waitFor(p *peer) time.Duration {
 }
 
 // patience is how long to wait for an answer for which p may have to ask one more node;
-// of nobody in particular, if p is nil.
-func (n *Node) patience(p *peer) time.Duration {
+// of nobody in particular, if p is nil. For a limit that wants a quorum the holder may have
+// to ask the voters as well.
+func (n *Node) patience(p *peer, l *limiter.Limit) time.Duration {
 	most, far := n.cfg.CallTimeout, time.Duration(n.far.Load())
 	if p != nil {
 		most = n.waitFor(p)
 	} else {
 		most += far
 	}
-	return min(most+far, max(wait.Max, n.cfg.CallTimeout))
+	if most += far; n.agrees(l) {
+		most += agreeTrips*far + n.cfg.CallTimeout
+	}
+	return min(most, max(wait.Max, n.cfg.CallTimeout))
 }
+
+// agreeTrips is how many round trips there are to the voters before the first answer of a
+// quorum: they send what they have, then they grant the partition, then they have what was
+// counted. Later ones need the last of these.
+const agreeTrips = 3

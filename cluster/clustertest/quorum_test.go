@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -255,4 +256,26 @@ func TestQuorumIsAskedForEachPartition(t *testing.T) {
 			require.Equal(t, int64(1000-5-30), d.Remaining)
 		}
 	})
+}
+
+// In peace nobody's first take is degraded either, for which the partition is claimed: over
+// long wires, whose length varies.
+func TestQuorumOverLongWires(t *testing.T) {
+	for _, oneWay := range []time.Duration{10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond} {
+		t.Run(oneWay.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := New(t, 5, Options{Config: voting(5),
+					Network: simnet.Options{Seed: 1, Latency: oneWay, Jitter: oneWay, KeepAlive: 2 * time.Second}})
+				elect(t, c)
+				time.Sleep(10 * time.Second)
+				l := limiter.Per(1000, time.Hour)
+				for k := range 60 {
+					key := fmt.Sprint("key ", k)
+					_, degraded := asked(t, c, key, l, 1, k%5)
+					assert.Zero(t, degraded, key)
+				}
+			})
+		})
+	}
 }
