@@ -20,12 +20,11 @@ func (n *Node) takeAligned(ctx context.Context, key string, l limiter.Limit, cos
 		return limiter.Decision{}, err
 	}
 	n.calendar.Store(true)
-	period := l
-	_, end, err := n.periodOf(key, &period, 0)
+	id, end, err := n.periodOf(key, &l, 0)
 	if err != nil {
 		return limiter.Decision{}, err
 	}
-	d, err := n.take(ctx, key, l, cost, trial)
+	d, err := n.take(ctx, id, l, cost, trial)
 	if err == nil {
 		(*ledger.Decision)(&d).Trim(max(1, end-n.clock.now()))
 	}

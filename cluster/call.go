@@ -28,17 +28,13 @@ func (c *takeCall) named() {
 	}
 }
 
-// id stands for a key's budget under a limit. An aligned limit, whose zone takeAligned has found,
-// becomes that of the current period.
+// id stands for a key's budget under a plain limit.
 func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
-	if l.Align != limiter.AlignNone {
-		id, _ := n.idIn(key, l, 0)
-		return id
-	}
 	return n.hasher.ID(key, l.Window, ledger.Algorithm(l.Algorithm))
 }
 
-// idIn is id for what was taken in the window w, if that is not 0.
+// idIn is id for what was taken in the window w, if that is not 0. An aligned limit becomes the plain
+// one of its period.
 func (n *Node) idIn(key string, l *limiter.Limit, w limiter.Window) (ledger.ID, error) {
 	if l.Align == limiter.AlignNone {
 		return n.id(key, l), nil

@@ -18,7 +18,10 @@ func (n *Node) Hold(ctx context.Context, key string, l limiter.Limit, cost int64
 	if l.Align != limiter.AlignNone {
 		return n.takeAligned(ctx, key, l, cost, true)
 	}
-	return n.take(ctx, key, l, cost, true)
+	if err := limiter.Check(key, l, cost); err != nil {
+		return limiter.Decision{}, err
+	}
+	return n.take(ctx, n.id(key, &l), l, cost, true)
 }
 
 // Keep settles a Hold: what it took is spent. w is the Window of its Decision. It does

@@ -26,17 +26,18 @@ func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64
 	if l.Align != limiter.AlignNone {
 		return n.takeAligned(ctx, key, l, cost, false)
 	}
-	return n.take(ctx, key, l, cost, false)
-}
-
-func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
 	if err := limiter.Check(key, l, cost); err != nil {
 		return limiter.Decision{}, err
 	}
+	return n.take(ctx, n.id(key, &l), l, cost, false)
+}
+
+// take is Take or Hold of a plain limit, for a key whose id is known.
+func (n *Node) take(ctx context.Context, id ledger.ID, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
 	if err := n.usable(ctx); err != nil {
 		return limiter.Decision{}, err
 	}
-	id, v, age := n.id(key, &l), n.view.Load(), n.awake()
+	v, age := n.view.Load(), n.awake()
 	if n.agrees(&l) {
 		return n.takeQuorum(ctx, id, l, cost, trial)
 	}
