@@ -38,8 +38,9 @@ package cluster
 //	who may lease, and until when?    internal/lease; lease.go for what this node leases to others
 //	how does a split heal?            rejoin.go, then handover.go and ship.go
 //	what may a side of a split admit? view.go (share), internal/membership (sets), contact.go (who answers), orphan.go, forced.go
-//	what does a majority agree on?    internal/quorum (rules); quorum.go, claimvotes.go, record.go, voter.go
+//	what does a majority agree on?    internal/quorum (rules); quorum.go, claimvotes.go, record.go, voter.go, recover.go
 //	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
+//	which day is it?                  calendar.go, internal/ctime (Wall)
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
 //	what may a peer ask?              serve.go
 //	one port for all of it            internal/port; network.go for its address

@@ -19,7 +19,7 @@ import (
 const (
 	module  = "github.com/weir-go/weir"
 	root    = ".."
-	lineMax = 400
+	lineMax = 300
 )
 
 // allowed says what the source of each package may import beyond the standard library, and

@@ -45,9 +45,9 @@
 // # Where to look
 //
 //	how does a limit count?       decide.go; bucket.go joins a bucket's slots
-//	what is counted, and where?   ledger.go, hold.go (on trial), return.go
+//	what is counted, and where?   ledger.go, give.go, hold.go (on trial), return.go
 //	how is it stored, and grows?  table.go, tables.go, notes.go (beside a slot), origins.go
 //	what goes when it is full?    evict.go
-//	who must hear of it?          due.go, ship.go
+//	who must hear of it?          due.go, collect.go, ship.go
 //	what stands for a key?        id.go
 package ledger

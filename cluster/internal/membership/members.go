@@ -282,32 +282,3 @@ func (m *Members) forgetLocked(age time.Duration) {
 }
 
 func (m *Members) putLocked(x Member) { m.byName[x.Name] = &x }
-
-// Get is a member by its name, or nil.
-func (m *Members) Get(name string) *Member {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.byName[name]
-}
-
-// Namesake is the living node at another address that has the name of a process; nil if
-// there is none.
-func (m *Members) Namesake(p Process, addr string) *Member {
-	if x := m.Get(p.Name); x != nil && x.Live && x.Addr != addr && x.Origin != p.Origin {
-		return x
-	}
-	return nil
-}
-
-// Knows says whether a process is a living member.
-func (m *Members) Knows(p Process) bool {
-	x := m.Get(p.Name)
-	return x != nil && x.Live && x.Process == p
-}
-
-// HasCaughtUp says whether the process that a node is now has sent everything that is due
-// by a table.
-func (m *Members) HasCaughtUp(name string, fingerprint uint64) bool {
-	x := m.Get(name)
-	return x != nil && x.HasCaughtUp(fingerprint)
-}
