@@ -14,17 +14,14 @@ import (
 // are all in the same day, also one whose own wall clock is wrong, and that one says so in its log. Here
 // an aligned limit becomes a plain one, before anything is sent, leased or counted.
 
-// takeAligned is Take or Hold by the calendar.
+// takeAligned is take by the calendar, of what has been checked.
 func (n *Node) takeAligned(ctx context.Context, key string, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
-	if err := limiter.Check(key, l, cost); err != nil {
-		return limiter.Decision{}, err
-	}
 	n.calendar.Store(true)
 	id, end, err := n.periodOf(key, &l, 0)
 	if err != nil {
 		return limiter.Decision{}, err
 	}
-	d, err := n.take(ctx, id, l, cost, trial)
+	d, err := n.take(ctx, key, l, cost, trial, &id)
 	if err == nil {
 		(*ledger.Decision)(&d).Trim(max(1, end-n.clock.now()))
 	}

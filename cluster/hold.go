@@ -15,13 +15,7 @@ import (
 // seconds is kept, and can still be refunded. Where the budget's owner does not decide,
 // or a lease is spent, a Hold is a Take that can be refunded.
 func (n *Node) Hold(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
-	if l.Align != limiter.AlignNone {
-		return n.takeAligned(ctx, key, l, cost, true)
-	}
-	if err := limiter.Check(key, l, cost); err != nil {
-		return limiter.Decision{}, err
-	}
-	return n.take(ctx, n.id(key, &l), l, cost, true)
+	return n.take(ctx, key, l, cost, true, nil)
 }
 
 // Keep settles a Hold: what it took is spent. w is the Window of its Decision. It does

@@ -23,17 +23,22 @@ var ErrClosed = errors.New("cluster: the node is closed")
 // The error is one of limiter.ErrKey, ErrLimit and ErrCost for arguments that cannot
 // be, ErrClosed, or the context's.
 func (n *Node) Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error) {
-	if l.Align != limiter.AlignNone {
-		return n.takeAligned(ctx, key, l, cost, false)
-	}
-	if err := limiter.Check(key, l, cost); err != nil {
-		return limiter.Decision{}, err
-	}
-	return n.take(ctx, n.id(key, &l), l, cost, false)
+	return n.take(ctx, key, l, cost, false, nil)
 }
 
-// take is Take or Hold of a plain limit, for a key whose id is known.
-func (n *Node) take(ctx context.Context, id ledger.ID, l limiter.Limit, cost int64, trial bool) (limiter.Decision, error) {
+// take is Take or Hold. Of an aligned limit the period has been found: the limit is that of the
+// period, and so is the id.
+func (n *Node) take(ctx context.Context, key string, l limiter.Limit, cost int64, trial bool, period *ledger.ID) (limiter.Decision, error) {
+	var id ledger.ID
+	if period != nil {
+		id = *period
+	} else if err := limiter.Check(key, l, cost); err != nil {
+		return limiter.Decision{}, err
+	} else if l.Align != limiter.AlignNone {
+		return n.takeAligned(ctx, key, l, cost, trial)
+	} else {
+		id = n.id(key, &l)
+	}
 	if err := n.usable(ctx); err != nil {
 		return limiter.Decision{}, err
 	}
