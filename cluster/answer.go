@@ -22,6 +22,9 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 	if kind == wire.KindGive {
 		return n.giveHeld(c)
 	}
+	if kind == wire.KindReset {
+		return false // what is leased is called back first
+	}
 	if n.agrees(&c.Limit) {
 		return false // the voters are asked
 	}

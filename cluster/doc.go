@@ -22,7 +22,7 @@
 // for an asker that has gone. Where an answer comes after its asker has gone on and says
 // "admitted", who counted takes it back, once.
 //
-// A [Node] has the same Take and Give as a limiter.Local, and package middleware puts it in
+// A [Node] has the same Take, Give and Reset as a limiter.Local, and package middleware puts it in
 // front of an HTTP handler.
 //
 // # By how much it can be wrong

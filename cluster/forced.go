@@ -63,8 +63,12 @@ func (r *round) decideAs(alone bool) limiter.Decision {
 // this node's own slot, which reaches the others when it can.
 func (r *round) decide(s ledger.Share, alone bool) limiter.Decision {
 	n, c, age := r.n, r.c, r.n.clock.age()
-	if r.kind == wire.KindGive {
+	switch r.kind {
+	case wire.KindGive:
 		n.ledger.Refund(c.ID, wire.Budget(&c.Limit), c.Cost, n.clock.Own(age), c.Of)
+		return limiter.Decision{}
+	case wire.KindReset:
+		n.ledger.Reset(c.ID, wire.Budget(&c.Limit), n.clock.Own(age))
 		return limiter.Decision{}
 	}
 	if c.cameLate() {

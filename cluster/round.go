@@ -209,8 +209,11 @@ func (r *round) isHolder(p *peer, part int) bool {
 
 // here decides if this node holds the partition.
 func (r *round) here() (limiter.Decision, bool) {
-	if r.kind == wire.KindGive {
+	switch r.kind {
+	case wire.KindGive:
 		return limiter.Decision{}, r.n.giveHeld(r.c)
+	case wire.KindReset:
+		return limiter.Decision{}, r.n.resetHeld(r.ctx, r.c, r.hereBy())
 	}
 	d, ok := r.n.takeHere(r.ctx, r.v, r.n.awake(), r.c, r.hereBy())
 	if ok {

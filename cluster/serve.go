@@ -69,7 +69,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		return buf, true, errStarting
 	}
 	switch kind {
-	case wire.KindTake, wire.KindGive, wire.KindKeep, wire.KindTime:
+	case wire.KindTake, wire.KindGive, wire.KindReset, wire.KindKeep, wire.KindTime:
 	default: // until the other one is gone, the peer may read the clock and take, and nothing else
 		if n.members.Namesake(processOf(from.Hello), from.Addr) != nil {
 			return buf, true, fmt.Errorf("cluster: another node is named %q", from.Name)
@@ -82,7 +82,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 	}
 	switch kind {
-	case wire.KindTake, wire.KindGive:
+	case wire.KindTake, wire.KindGive, wire.KindReset:
 		c := &from.call
 		*c = takeCall{}
 		if err := c.ReadRequest(body); err != nil {
@@ -103,6 +103,13 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		n.holds.End(c.ID, c.Cost)
+		return buf, true, nil
+	case wire.KindForget:
+		var c wire.Forget
+		if err := c.ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.near.Forget(c.ID, n.clock.age())
 		return buf, true, nil
 	case wire.KindShip:
 		return buf, true, n.receiveShip(body, from)

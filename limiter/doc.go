@@ -14,7 +14,7 @@
 //
 // A [Local] allocates nothing for a key that it knows, takes one lock, and waits for nobody;
 // it stores a key in some 64 bytes, never more than [Config].MaxKeys of them. A node of
-// package cluster has the same Take and Give, over all processes together, and package
+// package cluster has the same methods, over all processes together, and package
 // middleware puts either in front of an HTTP handler.
 //
 // All is integer arithmetic, rounded to the side that admits less. Who waits exactly

@@ -169,5 +169,23 @@ func (l *Local) Refund(ctx context.Context, key string, lim Limit, cost int64, w
 	return nil
 }
 
+// Reset makes the budget of key under l whole again, at once: nothing of it is taken any more,
+// and a token bucket is full. What is refunded later of a Hold made before is refunded all the
+// same. Its errors are those of Take.
+func (l *Local) Reset(ctx context.Context, key string, lim Limit) error {
+	if err := check(key, &lim, 0); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	id, err := l.id(key, &lim, 0)
+	if err != nil {
+		return err
+	}
+	l.ledger.Reset(id, budget(&lim), l.clock())
+	return nil
+}
+
 // Stats reads the counters.
 func (l *Local) Stats() Stats { return Stats(l.ledger.Stats()) }

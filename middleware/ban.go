@@ -184,6 +184,13 @@ func (b *bans) add(key string, left time.Duration) {
 	b.slot(key).Store(&banEnd{strings.Clone(key), now + min(left, banKnown), now + left})
 }
 
+// forget ends what is believed of a key.
+func (b *bans) forget(key string) {
+	if e := b.slot(key).Load(); e != nil && e.key == key {
+		b.slot(key).CompareAndSwap(e, nil)
+	}
+}
+
 // left is how long a key is banned, 0 if that is not known.
 func (b *bans) left(key string) time.Duration {
 	e := b.slot(key).Load()

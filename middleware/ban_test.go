@@ -188,9 +188,9 @@ func TestBanIsLifted(t *testing.T) {
 			before, err := l.Take(t.Context(), b.Key, b.Limit, 0)
 			require.NoError(t, err)
 			require.Less(t, before.Remaining, b.Limit.Capacity(), "budget %d is the one that was used", i)
-			require.NoError(t, l.Give(t.Context(), b.Key, b.Limit, b.Limit.Capacity()))
+			require.NoError(t, l.Reset(t.Context(), b.Key, b.Limit))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // so long it is believed
 		status, _ := hit(t, h)
 		assert.Equal(t, http.StatusTeapot, status)
 	})

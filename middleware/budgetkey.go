@@ -50,28 +50,42 @@ type Budget struct {
 
 // Budgets are those that a subject has under a rule of the policy, by the rule's name and the parts
 // of the subject as for [BudgetKey]: first the rule's own, then those of its [Ban], the first of which
-// is the ban itself. A ban that is given back is lifted, on other nodes a second later. It
+// is the ban itself. A ban that is reset is lifted, on other nodes a second later. It
 // is nil where the policy has no such rule, or one that cannot be.
 func (p Policy) Budgets(rule string, parts ...string) []Budget {
+	r, ok := p.rules()[rule]
+	if !ok {
+		return nil
+	}
+	return r.budgets(p.BudgetKey(rule, parts...))
+}
+
+// rules are those of the policy by their names.
+func (p *Policy) rules() map[string]Rule {
 	all := [][]Rule{p.Always, p.Default, p.Asked}
 	for _, r := range p.Routes {
 		all = append(all, r.Rules)
 	}
+	named := map[string]Rule{}
 	for _, r := range slices.Concat(all...) {
-		if r.Name != rule {
-			continue
+		if _, ok := named[r.Name]; !ok {
+			named[r.Name] = r
 		}
-		own := Budget{p.BudgetKey(rule, parts...), r.Limit}
-		b, err := newBan(r)
-		switch {
-		case err != nil || own.Limit.Validate() != nil:
-			return nil
-		case b == nil:
-			return []Budget{own}
-		}
-		return []Budget{own, {beside(own.Key, banUntil), b.until}, {beside(own.Key, banLevel), b.level}, {beside(own.Key, banStrikes), b.strikes}}
 	}
-	return nil
+	return named
+}
+
+// budgets are the one of a key and those of its ban; nil for a rule that cannot be.
+func (r Rule) budgets(key string) []Budget {
+	own := Budget{key, r.Limit}
+	b, err := newBan(r)
+	switch {
+	case err != nil || own.Limit.Validate() != nil:
+		return nil
+	case b == nil:
+		return []Budget{own}
+	}
+	return []Budget{own, {beside(key, banUntil), b.until}, {beside(key, banLevel), b.level}, {beside(key, banStrikes), b.strikes}}
 }
 
 // JoinSubject is the subject of a [Join] whose keys find these.

@@ -34,6 +34,7 @@ type compiled struct {
 	skip        func(*http.Request) bool
 	skipMethods []string
 	namespace   string
+	rules       map[string]Rule
 	onDecision  func(Event)
 	now         func() time.Time
 }
@@ -66,6 +67,7 @@ func compile(p Policy) (*compiled, error) {
 	if len(p.Namespace) > ruleNameMax || !isPrintable(p.Namespace) {
 		return nil, fieldError("namespace", p.Namespace, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
 	}
+	c.rules = p.rules()
 	var err error
 	if p.clientIP, err = p.Address.bind(); err != nil {
 		return nil, within("address", err)

@@ -68,6 +68,27 @@ func (c *Lease) ReadAnswer(body []byte) error {
 	return finish(&r, n, leaseAnswerFields)
 }
 
+// Forget says that a budget was reset: what was denied before means nothing any more.
+type Forget struct {
+	ID ledger.ID
+	noAnswer
+}
+
+const forgetFields = 2
+
+// AppendRequest encodes the message.
+func (c *Forget) AppendRequest(b []byte) []byte {
+	return appendID(transport.AppendArrayLen(b, forgetFields), c.ID)
+}
+
+// ReadRequest decodes the message.
+func (c *Forget) ReadRequest(body []byte) error {
+	r := transport.NewReader(body)
+	n := r.ArrayLen(fieldsMax)
+	c.ID = readID(&r)
+	return finish(&r, n, forgetFields)
+}
+
 // Recall takes back what is left of a lease.
 type Recall struct {
 	ID     ledger.ID

@@ -36,6 +36,8 @@ const (
 	KindRecord   = 14 // keep what I count in, as one of a majority: Record
 	KindRecover  = 15 // tell me what I knew before I was started anew: Recover
 	KindTable    = 16 // which ring have you? Table
+	KindReset    = 17 // make whole: Take
+	KindForget   = 18 // a budget is whole again: Forget
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.
