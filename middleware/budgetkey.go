@@ -72,6 +72,10 @@ func (p *Policy) rules() map[string]Rule {
 			named[r.Name] = r
 		}
 	}
+	_ = p.described(func(_ string, r Rule) error { // it has no error of its own
+		named[r.Name] = r
+		return nil
+	})
 	return named
 }
 

@@ -36,6 +36,11 @@ type Call struct {
 	Get func(ctx context.Context, name string) []string
 	// Rule, if set, is the name of the one rule to ask, for Subject, as [Middleware.Allow] does.
 	Rule, Subject string
+	// Domain and Descriptors, if there are any, are asked about in the place of all else: each finds
+	// its rule in [Policy].Domains, and the call must pass all of these. What finds none passes.
+	// Allow and Deny are not asked.
+	Domain      string
+	Descriptors []Descriptor
 	// All lists all of them, under names in any case. It is asked, in the place of Get, only where a
 	// function of the policy may look at any: [Func], [Rule].CostOf, [Policy].Skip and the like.
 	All func(ctx context.Context) iter.Seq2[string, []string]

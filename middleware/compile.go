@@ -12,11 +12,12 @@ import (
 // compiled is a checked policy in the form that requests need it. It is immutable but
 // for the memo.
 type compiled struct {
-	table table
-	memo  memo
-	asked map[string]*route // by the name of the rule that Allow asks
-	lists *lists            // nil if nobody is listed
-	reads *reads
+	table   table
+	memo    memo
+	asked   map[string]*route // by the name of the rule that Allow asks
+	lists   *lists            // nil if nobody is listed
+	domains map[string]*domain
+	reads   *reads
 
 	dialects     Dialect
 	exposed      string
@@ -93,6 +94,9 @@ func compile(p Policy) (*compiled, error) {
 		return nil, err
 	}
 	if c.lists, err = compileLists(&p); err != nil {
+		return nil, err
+	}
+	if c.domains, err = compileDomains(&p); err != nil {
 		return nil, err
 	}
 	c.table.seal()

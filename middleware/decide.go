@@ -21,6 +21,7 @@ type call struct {
 	err                    error // there is no decision
 	outage                 error // why the limiter gave none, where this process decided
 	verdict                Verdict
+	never                  bool // the cost is more than the limit can admit
 	first                  bool // ask before the others: it is likely to refuse
 	looked                 bool // only looked: another rule had refused already
 	returned               bool // the cost was given back
@@ -48,19 +49,18 @@ func (m *Middleware) decide(x *exchange) (status int) {
 // prepare finds subjects, costs and keys; false if a rule refuses whatever the limiter says.
 func (x *exchange) prepare() bool {
 	refused := false
-	for _, r := range x.route.rules {
+	for i, r := range x.route.rules {
 		c := call{rule: r, cost: r.cost}
-		c.budget, c.wrong = x.budget(r)
-		if r.costOf != nil {
-			c.cost = clampCost(r.costOf(x.request), c.budget.capacity)
-		} else if r.limits != nil && !c.budget.blocked {
-			c.cost = min(c.cost, c.budget.capacity)
-		}
 		c.subjectFrom = len(x.buf)
-		var ok bool
-		if x.given {
+		ok := true
+		switch {
+		case len(x.asks) > 0:
+			x.describe(&c, &x.asks[i])
+		case x.given:
+			x.price(&c)
 			x.buf, ok = append(x.buf, x.subject...), x.subject != ""
-		} else {
+		default:
+			x.price(&c)
 			x.buf, ok = r.subject(x.buf, x.request)
 		}
 		if !ok {
@@ -73,7 +73,7 @@ func (x *exchange) prepare() bool {
 				refused = refused || !r.shadow
 			}
 		}
-		if c.budget.blocked && c.verdict != KeyMissing {
+		if (c.budget.blocked || c.never) && c.verdict != KeyMissing {
 			c.verdict = Blocked
 			refused = refused || !r.shadow
 		}
@@ -89,6 +89,17 @@ func (x *exchange) prepare() bool {
 		c.key = view(x.buf[c.keyFrom:c.keyTo])
 	}
 	return !refused
+}
+
+// price finds what a request takes, and from which limit.
+func (x *exchange) price(c *call) {
+	r := c.rule
+	c.budget, c.wrong = x.budget(r)
+	if r.costOf != nil {
+		c.cost = clampCost(r.costOf(x.request), c.budget.capacity)
+	} else if r.limits != nil && !c.budget.blocked {
+		c.cost = min(c.cost, c.budget.capacity)
+	}
 }
 
 // budget is the limit that counts for a rule: that of the program's function, else the plan's,

@@ -78,6 +78,8 @@ func goName(word string) string {
 		name = "Address"
 	case "ipv6Prefix":
 		name = "IPv6Prefix"
+	case "domain":
+		name = "Name"
 	case "skip_methods":
 		name = "SkipMethods"
 	case "":

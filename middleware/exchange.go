@@ -24,6 +24,9 @@ type exchange struct {
 	id      string        // of the request, where somebody will hear of it
 	subject string        // the handler's, in the place of what the rule's key finds
 	given   bool          // whether there is a subject of the handler's
+	asks    []ask         // by descriptors: one for each of the route's rules
+	stack   route         // of these
+	domain  string        // of these
 	refused bool          // all is settled
 	kept    []keptHeader  // to set again just before the response begins
 }
@@ -132,6 +135,7 @@ func (m *Middleware) end(x *exchange) {
 	x.policy, x.route, x.request, x.ctx, x.kept = nil, nil, nil, nil, nil
 	x.get = nil
 	x.made.forget()
+	x.unask()
 	x.asked, x.took, x.id, x.subject, x.given, x.refused = time.Time{}, 0, "", "", false, false
 	m.exchanges.Put(x)
 }

@@ -35,6 +35,11 @@ func (ls *limits) find(r *http.Request) (*budget, error) {
 	if !ok {
 		return nil, nil
 	}
+	return ls.budget(l)
+}
+
+// budget is that of a limit. The error says what is wrong with it.
+func (ls *limits) budget(l limiter.Limit) (*budget, error) {
 	slot := &ls.slots[maphash.Comparable(ls.seed, l)%limitsSlots]
 	if b := slot.Load(); b != nil && b.limit == l {
 		return b, nil

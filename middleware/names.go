@@ -13,16 +13,9 @@ func checkNames(p Policy) error {
 	seen := make(map[string]string)
 	check := func(path string, rules []Rule) error {
 		for i, r := range rules {
-			at := fmt.Sprintf("%s[%d].name", path, i)
-			switch first, twice := seen[r.Name]; {
-			case r.Name == "":
-				return &PolicyError{Path: at, Reason: "is missing"}
-			case len(r.Name) > ruleNameMax || !isPrintable(r.Name):
-				return fieldError(at, r.Name, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
-			case twice:
-				return fieldError(at, r.Name, "is already the name of "+first)
+			if err := checkName(seen, fmt.Sprintf("%s[%d]", path, i), r.Name); err != nil {
+				return err
 			}
-			seen[r.Name] = (&PolicyError{Path: fmt.Sprintf("%s[%d]", path, i)}).Field()
 		}
 		return nil
 	}
@@ -43,8 +36,28 @@ func checkNames(p Policy) error {
 	if err := check("asked", p.Asked); err != nil {
 		return err
 	}
+	if len(p.Domains) > 0 {
+		seen[RuleOfRequest] = "Domains"
+	}
+	if err := p.described(func(path string, r Rule) error { return checkName(seen, path, r.Name) }); err != nil {
+		return err
+	}
 	if len(seen) == 0 {
 		return &PolicyError{Path: "default", Reason: "is empty, and no route has a rule: nothing would be limited"}
 	}
+	return nil
+}
+
+// checkName checks the name of the rule at a path, and adds it to those that were seen.
+func checkName(seen map[string]string, path, name string) error {
+	switch first, twice := seen[name]; {
+	case name == "":
+		return &PolicyError{Path: path + ".name", Reason: "is missing"}
+	case len(name) > ruleNameMax || !isPrintable(name):
+		return fieldError(path+".name", name, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
+	case twice:
+		return fieldError(path+".name", name, "is already the name of "+first)
+	}
+	seen[name] = (&PolicyError{Path: path}).Field()
 	return nil
 }

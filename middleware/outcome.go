@@ -30,12 +30,17 @@ func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 	x := m.exchanges.Get().(*exchange)
 	x.m, x.policy = m, p
 	x.requestOf(ctx, &c, p.reads)
-	if x.route = p.asked[c.Rule]; c.Rule == "" {
+	switch {
+	case len(c.Descriptors) > 0:
+		x.route = x.askFor(&c)
+	case c.Rule == "":
 		x.route = p.find(x.request, c.Route)
+	default:
+		x.route = p.asked[c.Rule]
 	}
 	switch {
 	case x.route != nil:
-	case c.Rule == "":
+	case c.Rule == "" || len(c.Descriptors) > 0:
 		m.end(x)
 		return Outcome{Allowed: true}, nil
 	default:

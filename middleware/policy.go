@@ -86,6 +86,9 @@ type Policy struct {
 	// user name leaves this package.
 	RevealKeys bool
 
+	// Domains are the rules for what proxies ask by descriptors ([Call].Descriptors).
+	Domains []Domain
+
 	// Mux, if set, is the mux behind the middleware: a route whose pattern no request
 	// to that mux can match is then refused as unknown, so that a misspelt route
 	// cannot stay unlimited.

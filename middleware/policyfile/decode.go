@@ -39,6 +39,7 @@ func (d *decoder) policy(root *yaml.Node) middleware.Policy {
 	if n := m.get("address"); n != nil {
 		p.Address = d.address("address", n)
 	}
+	p.Domains = d.domains(m)
 	p.Deny, p.Allow = d.matches(m, "deny"), d.matches(m, "allow")
 	if p.Problem && d.options.Hooks.Respond != nil {
 		d.fail("problem", m.fields["problem"], "has no effect here: the program writes the refusals itself")

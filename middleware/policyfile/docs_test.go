@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/weir-go/weir/middleware"
 	"github.com/weir-go/weir/middleware/policyfile"
 )
 
@@ -82,6 +83,17 @@ var objects = map[string]struct {
 			delete(r, "window")
 		}
 		return routed(r)
+	}},
+	"domain": {"domain", func(field string, value any) object {
+		d := object{"domain": "edge", "descriptors": []any{object{"key": "k", "rule": rule()}}}
+		return object{"domains": []any{with(d, field, value)}}
+	}},
+	"descriptor": {"descriptor", func(field string, value any) object {
+		d := with(object{"key": "k", "rule": rule()}, field, value)
+		if value == true { // unlimited
+			delete(d, "rule")
+		}
+		return object{"domains": []any{object{"domain": "edge", "descriptors": []any{d}}}}
 	}},
 	"match": {"match", func(field string, value any) object {
 		m := with(object{"key": "subject", "subjects": []any{"ann"}}, field, value)
@@ -169,11 +181,11 @@ func kind(s map[string]any) string {
 	if ref, ok := s["$ref"].(string); ok {
 		name := strings.TrimPrefix(ref, "#/$defs/")
 		switch name {
-		case "rules", "keys":
+		case "rules", "keys", "descriptors":
 			return "list of " + name
 		case "match":
 			return "network, or " + name
-		case "route", "rule", "key", "plan", "ban", "address":
+		case "route", "rule", "key", "plan", "ban", "address", "domain", "descriptor":
 			return name
 		case "window":
 			return "duration"
@@ -296,6 +308,8 @@ var mistakes = []struct{ what, text string }{
 	{"a key that the program lacks", "default: [{name: a, quota: 5, window: 1m, key: {custom: region}}]\n"},
 	{"a function that the program lacks", "default: [{name: a, rate: 5/m, limit: {custom: customer}}]\n"},
 	{"a header that anybody can write", "default: [{name: a, quota: 5, window: 1m}]\naddress: {header: X-Real-IP}\n"},
+	{"a descriptor of no effect", "domains: [{domain: edge, descriptors: [{key: path}]}]\n"},
+	{"a key where there is none", "domains: [{domain: edge, descriptors: [{key: path, rule: {name: a, rate: 5/s, key: bearer}}]}]\n"},
 	{"the same field twice", "default: [{name: a, quota: 5, quota: 9, window: 1m}]\n"},
 	{"an alias", "default: &d [{name: a, quota: 5, window: 1m}]\nalways: *d\n"},
 	{"a second document", "default: [{name: a, quota: 5, window: 1m}]\n---\nshadow: true\n"},
@@ -367,7 +381,16 @@ func TestExamplesAndDefaults(t *testing.T) {
 		require.NoError(t, err, string(text))
 		assertFits(t, string(text))
 		p.Claims = nil // a function's address
-		return fmt.Sprintf("%+v", p)
+		var rules []middleware.Rule
+		for _, d := range p.Domains {
+			for i := range d.Descriptors {
+				if r := &d.Descriptors[i].Rule; *r != nil {
+					rules = append(rules, **r)
+					*r = nil
+				}
+			}
+		}
+		return fmt.Sprintf("%+v %+v", p, rules)
 	}
 	for name, o := range objects {
 		fields, _ := properties(o.def)

@@ -26,7 +26,7 @@ func limitShown(m *middleware.Middleware) string {
 // fileOnly are the fields of a policy that a file fills, and a file that fills them all.
 var fileOnly = []string{
 	"Default", "Routes", "Always", "Address", "Dialects", "ExposeHeaders", "HideDegraded", "KeepHeaders", "EchoRequestID", "Problem", "Shadow",
-	"SkipMethods", "Namespace", "Deny", "Allow",
+	"SkipMethods", "Namespace", "Deny", "Allow", "Domains",
 }
 
 const everyField = `
@@ -35,6 +35,7 @@ always: [{name: b, quota: 1, window: 1s}]
 routes: [{pattern: /, exempt: true}]
 address: {hops: 1}
 deny: [192.0.2.0/24]
+domains: [{domain: edge, descriptors: [{key: path, unlimited: true}]}]
 allow: [{key: {header: X-Api-Key}, subjects: [probe]}]
 headers: [ietf]
 skip_methods: [OPTIONS]

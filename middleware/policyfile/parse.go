@@ -155,4 +155,5 @@ func (d *decoder) locate(err error) error {
 // inFile turns what the check of a policy says in the words of Go into those of a file.
 var inFile = strings.NewReplacer("TokenBucket", limiter.TokenBucket.String(),
 	"Always[", "always[", "Default[", "default[", "Routes[", "routes[", "].Rules[", "].rules[",
+	"Domains[", "domains[", "].Descriptors[", "].descriptors[", "].Rule", "].rule",
 	"XRateLimitSeconds", "x-ratelimit-seconds", "XRateLimit", "x-ratelimit", "NoHeaders", "none")
