@@ -135,7 +135,9 @@ func (m *Middleware) end(x *exchange) {
 	x.policy, x.route, x.request, x.ctx, x.kept = nil, nil, nil, nil, nil
 	x.get = nil
 	x.made.forget()
-	x.unask()
+	if len(x.asks) > 0 {
+		x.unask()
+	}
 	x.asked, x.took, x.id, x.subject, x.given, x.refused = time.Time{}, 0, "", "", false, false
 	m.exchanges.Put(x)
 }
