@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,6 +27,9 @@ type Call struct {
 	IgnoreCase bool
 	// Peer is the address of who calls, as "host:port" of TCP, or a Unix socket's "@" or path.
 	Peer string
+	// Addr is that address for whoever has it so, in the place of Peer. While a connection is there it
+	// should be the same pointer: what it looks like is remembered.
+	Addr net.Addr
 	// Header has the headers, for whoever has a map of canonical names, such as "X-Api-Key". It
 	// is only read, and takes the place of Get and All.
 	Header http.Header
@@ -61,12 +65,15 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 		x.made = &made{out: make(http.Header, 4)}
 	}
 	r, u := &x.made.request, &x.made.url
+	if c.Addr != nil {
+		c.Peer = x.m.peers.text(c.Addr)
+	}
 	r.Method, r.RemoteAddr, r.URL = c.Method, c.Peer, u
 	if r.Method == "" {
 		r.Method = http.MethodPost
 	}
 	r.Proto, r.ProtoMajor = "HTTP/2.0", 2
-	if c.IgnoreCase && strings.ContainsAny(c.Path, "%ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+	if c.IgnoreCase {
 		c.Path = lower(c.Path)
 	}
 	if u.Path, u.RawPath = c.Path, ""; strings.IndexByte(c.Path, '%') >= 0 {
@@ -95,6 +102,13 @@ func (x *exchange) requestOf(ctx context.Context, c *Call, rs *reads) {
 // that is escaped is in lower case as well, whichever its router decodes first.
 func lower(path string) string {
 	upper := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	plain := true
+	for i := range len(path) {
+		plain = plain && !upper(path[i]) && path[i] != '%'
+	}
+	if plain {
+		return path
+	}
 	b := []byte(path)
 	for i, c := range b {
 		if upper(c) {
@@ -131,7 +145,10 @@ func (d *made) forget() {
 	if d == nil {
 		return
 	}
-	clear(d.in)
+	if len(d.in) > 0 {
+		clear(d.in)
+	}
 	clear(d.out)
-	d.request, d.url = http.Request{}, url.URL{}
+	r := &d.request // all that requestOf sets
+	r.Method, r.RemoteAddr, r.Host, r.Header, d.url.Path, d.url.RawPath = "", "", "", nil, "", ""
 }

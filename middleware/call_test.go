@@ -44,7 +44,7 @@ func TestDecide(t *testing.T) {
 		o, err := m.Decide(t.Context(), c)
 		require.NoError(t, err)
 		require.True(t, o.Allowed)
-		assert.Equal(t, "2", o.Header.Get("X-RateLimit-Limit"))
+		assert.Equal(t, "2", o.Header().Get("X-RateLimit-Limit"))
 		require.Len(t, o.Decisions(), 2)
 		assert.Equal(t, left, o.Decisions()[1].Decision.Remaining)
 		o.Done(http.StatusOK)
@@ -87,7 +87,7 @@ func TestDecideByOutcome(t *testing.T) {
 	o, err = m.Decide(t.Context(), middleware.Call{Path: "/grpc.health.v1.Health/Check"})
 	require.NoError(t, err)
 	assert.True(t, o.Allowed)
-	assert.Nil(t, o.Header)
+	assert.Nil(t, o.Header())
 }
 
 // A refusal settles everything: what Done says of it changes nothing.
@@ -179,7 +179,7 @@ func TestDecideByRule(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, ask("user", "ann").Refusal.Status)
 	assert.True(t, ask("user", "bob").Allowed)
 	assert.Equal(t, http.StatusServiceUnavailable, ask("usr", "ann").Refusal.Status)
-	assert.Equal(t, "99", ask("ip", "192.0.2.1").Header.Get("X-RateLimit-Remaining"), "the routes' rules were not asked")
+	assert.Equal(t, "99", ask("ip", "192.0.2.1").Header().Get("X-RateLimit-Remaining"), "the routes' rules were not asked")
 }
 
 // What a function may keep is not used again, and what a call had is not another's.
@@ -252,7 +252,7 @@ func TestCallHostAndID(t *testing.T) {
 	c := values{"Host": {"api.example.com"}, "X-Request-Id": {"id-1"}}.call(&read)
 	o, err := m.Decide(t.Context(), c)
 	require.NoError(t, err)
-	assert.Equal(t, "7", o.Header.Get("X-RateLimit-Limit"))
+	assert.Equal(t, "7", o.Header().Get("X-RateLimit-Limit"))
 	assert.Equal(t, []string{"Host"}, read)
 	for range 2 {
 		o, err = m.Decide(t.Context(), values{"X-Request-Id": {"id-1"}}.call(&read))
@@ -260,7 +260,7 @@ func TestCallHostAndID(t *testing.T) {
 	}
 	require.False(t, o.Allowed)
 	assert.Equal(t, "id-1", o.Refusal.RequestID)
-	assert.Equal(t, "id-1", o.Header.Get("X-Request-Id"))
+	assert.Equal(t, "id-1", o.Header().Get("X-Request-Id"))
 }
 
 // A map of headers is read as it is, and stays its owner's.
@@ -290,12 +290,12 @@ func TestCallIgnoresCase(t *testing.T) {
 	for _, path := range []string{"/v1/token/ab", "/V1/Token/AB", "/v1/%54oken/%41b", "/v1/%74OKEN/ab", "/V1//tOKEN/aB/"} {
 		o, err := m.Decide(t.Context(), middleware.Call{Path: path, IgnoreCase: true})
 		require.NoError(t, err)
-		assert.Equal(t, "50", o.Header.Get("X-RateLimit-Limit"), path)
+		assert.Equal(t, "50", o.Header().Get("X-RateLimit-Limit"), path)
 		assert.Equal(t, "ab", o.Decisions()[0].Subject, path)
 	}
 	o, err := m.Decide(t.Context(), middleware.Call{Path: "/V1/Token/ab"})
 	require.NoError(t, err)
-	assert.Equal(t, "9", o.Header.Get("X-RateLimit-Limit"))
+	assert.Equal(t, "9", o.Header().Get("X-RateLimit-Limit"))
 	p.Routes[0].Patterns[0] = "/v1/Token/{id}"
 	_, err = engine(t, p).Decide(t.Context(), middleware.Call{Path: "/", IgnoreCase: true})
 	assert.ErrorContains(t, err, `"/v1/Token/{id}" has upper case`)

@@ -90,7 +90,7 @@ func TestDescriptorsFindTheirRules(t *testing.T) {
 	}
 	other := describes("path=/v1/login")
 	other.Domain = "another"
-	assert.Nil(t, decideOn(t, m, other).Header, "nothing is limited in a domain that nobody knows")
+	assert.Nil(t, decideOn(t, m, other).Header(), "nothing is limited in a domain that nobody knows")
 }
 
 // Each descriptor has a budget of its own, which a program can name; no two lists of entries

@@ -26,6 +26,8 @@ type exchange struct {
 	given   bool          // whether there is a subject of the handler's
 	asks    []ask         // by descriptors: one for each of the route's rules
 	stack   route         // of these
+	three   []string      // X-RateLimit-*, not yet in a map
+	lazy    bool          // they are to stay so
 	domain  string        // of these
 	refused bool          // all is settled
 	kept    []keptHeader  // to set again just before the response begins
@@ -92,7 +94,7 @@ func (m *Middleware) rule(x *exchange, h http.Header) (status int) {
 	status = m.decide(x)
 	x.refused = status != 0
 	if status != http.StatusForbidden && status != statusClientGone {
-		p.setHeaders(h, x.calls)
+		p.setHeaders(h, x)
 	}
 	named := p.echoID || status != 0 && status != statusClientGone
 	if x.get != nil && (p.heard || named) {
@@ -133,7 +135,7 @@ func (m *Middleware) end(x *exchange) {
 	clear(x.calls)
 	x.calls, x.buf = x.calls[:0], x.buf[:0]
 	x.policy, x.route, x.request, x.ctx, x.kept = nil, nil, nil, nil, nil
-	x.get = nil
+	x.get, x.three, x.lazy = nil, nil, false
 	x.made.forget()
 	if len(x.asks) > 0 {
 		x.unask()

@@ -52,13 +52,16 @@ func unixCeil(t time.Time) int64 {
 
 // setHeaders puts the limit headers of the decisions into h. What is not known, because
 // the limiter gave no decision, is left out rather than made up.
-func (p *compiled) setHeaders(h http.Header, calls []call) {
+func (p *compiled) setHeaders(h http.Header, x *exchange) {
+	calls := x.calls
 	shown := tightest(calls)
 	if shown == nil {
 		return // shadow rules only: for the client there is no limit
 	}
 	if p.dialects&(XRateLimit|XRateLimitSeconds) != 0 {
-		p.setXRateLimit(h, shown)
+		if x.three = p.xRateLimit(shown); !x.lazy {
+			x.spell(h)
+		}
 	}
 	if p.dialects&IETF != 0 {
 		setIETF(h, calls)
@@ -71,14 +74,14 @@ func (p *compiled) setHeaders(h http.Header, calls []call) {
 	}
 }
 
-// setXRateLimit shows one rule. The three values share one array and the two changing
-// ones share one string: two allocations, which the header map keeps.
-func (p *compiled) setXRateLimit(h http.Header, c *call) {
+// xRateLimit is what one rule shows, in the order of xNames: the limit alone where there is no
+// decision. The values share one array and the two changing ones share one string: two
+// allocations, which the header map keeps.
+func (p *compiled) xRateLimit(c *call) []string {
 	values := make([]string, 3)
 	values[0] = c.budget.capacityText
-	h[headerLimit] = values[0:1:1]
 	if !c.decided() {
-		return
+		return values[:1]
 	}
 	reset := seconds(c.decision.ResetAfter)
 	if p.dialects&XRateLimit != 0 {
@@ -89,8 +92,18 @@ func (p *compiled) setXRateLimit(h http.Header, c *call) {
 	split := len(b)
 	text := string(strconv.AppendInt(b, reset, 10))
 	values[1], values[2] = text[:split], text[split:]
-	h[headerRemaining] = values[1:2:2]
-	h[headerReset] = values[2:3:3]
+	return values
+}
+
+// xNames are the names of what xRateLimit gives.
+var xNames = [...]string{headerLimit, headerRemaining, headerReset}
+
+// spell puts the values of X-RateLimit-* into h.
+func (x *exchange) spell(h http.Header) {
+	for i := range x.three {
+		h[xNames[i]] = x.three[i : i+1 : i+1]
+	}
+	x.three = nil
 }
 
 // setIETF shows all rules, in the order of the policy.

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,7 @@ type Middleware struct {
 	local     func() *limiter.Local // decides where the limiter does not; made when needed
 	suspects  suspects
 	bans      bans
+	peers     peers
 
 	policy atomic.Pointer[compiled]
 	stats  stats
@@ -70,6 +72,7 @@ func New(l Limiter, p Policy) (*Middleware, error) {
 	_, m.inProcess = l.(*limiter.Local)
 	m.suspects.init()
 	m.bans.init()
+	m.peers.seed = maphash.MakeSeed()
 	m.exchanges.New = func() any { return new(exchange) }
 	m.policy.Store(c)
 	return m, nil

@@ -12,9 +12,7 @@ type Outcome struct {
 	Exchange
 	// Allowed says that the call may go on. Done must be called then, also where it panics.
 	Allowed bool
-	// Header has the limit headers as an HTTP response would have them, until Done: for metadata.
-	// It is nil where the policy has no rule for the call.
-	Header http.Header
+	header  http.Header
 	// Refusal is what a refused caller is told; zero if the call is allowed.
 	Refusal Refusal
 }
@@ -47,17 +45,18 @@ func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 		return m.unknownRule(x, x.made.out), nil
 	}
 	x.subject, x.given = c.Subject, c.Rule != ""
-	o := Outcome{Exchange: x.handle(), Header: x.made.out}
-	switch status := m.rule(x, o.Header); status {
+	o := Outcome{Exchange: x.handle(), header: x.made.out}
+	x.lazy = true
+	switch status := m.rule(x, o.header); status {
 	case 0:
 		if o.Allowed = true; p.keepHeaders {
-			x.kept = p.limitHeaders(o.Header)
+			x.kept = p.limitHeaders(o.Header())
 		}
 	case statusClientGone:
 		o.Done(status)
 		return Outcome{}, ctx.Err()
 	default:
-		o.Refusal = p.refuse(o.Header, x, status)
+		o.Refusal = p.refuse(o.Header(), x, status)
 	}
 	return o, nil
 }
@@ -66,10 +65,29 @@ func (m *Middleware) Decide(ctx context.Context, c Call) (Outcome, error) {
 func (m *Middleware) unknownRule(x *exchange, h http.Header) Outcome {
 	m.stats.unavailable.Add(1)
 	x.wantID()
-	o := Outcome{Exchange: x.handle(), Header: h}
+	o := Outcome{Exchange: x.handle(), header: h}
 	x.id, x.refused = x.policy.requestID(h, x.request), true
 	o.Refusal = x.policy.refuse(h, x, http.StatusServiceUnavailable)
 	return o
+}
+
+// Header has the limit headers as an HTTP response would have them, until Done: for metadata. It is
+// nil where the policy has no rule for the call.
+func (o Outcome) Header() http.Header {
+	if o.x != nil && o.x.turn.Load() == o.turn {
+		o.x.spell(o.header)
+	}
+	return o.header
+}
+
+// XRateLimit has the values of X-RateLimit-Limit, -Remaining and -Reset, where those are all limit
+// headers that there are, for whoever needs no map: three, or the first alone where there was no
+// decision. Else it is nil, and Header has all of them.
+func (o Outcome) XRateLimit() []string {
+	if o.x == nil || o.x.turn.Load() != o.turn || len(o.header) > 0 {
+		return nil
+	}
+	return o.x.three
 }
 
 // Context is ctx with the decisions for [FromContext], if [Policy].InContext says so.
@@ -95,7 +113,7 @@ func (o Outcome) Write(w http.ResponseWriter) {
 		return
 	}
 	h := w.Header()
-	for name, values := range o.Header {
+	for name, values := range o.Header() {
 		h[name] = values
 	}
 	o.x.policy.answer(w, o.x.request, o.Refusal)

@@ -58,9 +58,9 @@ func (i *interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		resp, err = next(o.Context(ctx), req)
 		panicked = false
 		if err != nil {
-			err = withHeaders(err, o.Header)
-		} else if len(o.Header) > 0 {
-			put(resp.Header(), o.Header)
+			err = withHeaders(err, o.Header())
+		} else {
+			show(resp, o)
 		}
 		return resp, err
 	}
@@ -79,7 +79,7 @@ func (i *interceptor) WrapStreamingHandler(next connect.StreamingHandlerFunc) co
 			o.Done(0)
 			return refused
 		}
-		put(conn.ResponseHeader(), o.Header)
+		put(conn.ResponseHeader(), o.Header())
 		st := &stream{StreamingHandlerConn: conn, outcome: o}
 		if i.o.PerMessage != nil && i.o.PerMessage(conn.Spec().Procedure) {
 			st.ctx, st.interceptor = ctx, i

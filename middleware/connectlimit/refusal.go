@@ -14,6 +14,24 @@ import (
 	"github.com/weir-go/weir/middleware"
 )
 
+// xRateLimit are the headers of nearly every response.
+var xRateLimit = [...]string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
+
+// show sets the limit headers of a response.
+func show(resp interface{ Header() http.Header }, o middleware.Outcome) {
+	three := o.XRateLimit()
+	if three == nil {
+		if limits := o.Header(); len(limits) > 0 {
+			put(resp.Header(), limits)
+		}
+		return
+	}
+	h := resp.Header()
+	for i := range three {
+		h[xRateLimit[i]] = three[i : i+1 : i+1]
+	}
+}
+
 // put sets headers.
 func put(h, limits http.Header) {
 	for name, values := range limits {
@@ -74,7 +92,7 @@ func refusal(o middleware.Outcome) error {
 			err.AddDetail(d)
 		}
 	}
-	put(err.Meta(), o.Header)
+	put(err.Meta(), o.Header())
 	err.Meta().Set("Grpc-Retry-Pushback-Ms", strconv.FormatInt(ms, 10))
 	return err
 }

@@ -59,7 +59,7 @@ func (s *Service) ShouldRateLimit(ctx context.Context, r *rls.RateLimitRequest) 
 	for i := range answer.Statuses {
 		answer.Statuses[i] = statusOf(o.Descriptor(i))
 	}
-	header := o.Header
+	header := o.Header()
 	if !o.Allowed {
 		answer.OverallCode = rls.RateLimitResponse_OVER_LIMIT
 		w := refusal{header: http.Header{}}

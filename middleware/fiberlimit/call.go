@@ -3,9 +3,7 @@ package fiberlimit
 import (
 	"context"
 	"iter"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/gofiber/fiber/v3"
@@ -19,7 +17,7 @@ import (
 func callOf(c fiber.Ctx) middleware.Call {
 	h := &c.Request().Header
 	return middleware.Call{
-		Method: c.Method(), Path: pathOf(c), Peer: address(c.RequestCtx().RemoteAddr()),
+		Method: c.Method(), Path: pathOf(c), Addr: c.RequestCtx().RemoteAddr(),
 		IgnoreCase: !c.App().Config().CaseSensitive,
 		Get: func(_ context.Context, name string) []string {
 			if name == "Host" {
@@ -61,21 +59,6 @@ func texts(values [][]byte) []string {
 	return all
 }
 
-// address is a peer's address in its usual form, for TCP without the detours of its String.
-func address(a net.Addr) string {
-	switch a := a.(type) {
-	case nil:
-		return ""
-	case *net.TCPAddr:
-		if ip, ok := netip.AddrFromSlice(a.IP); ok && a.Zone == "" {
-			return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port)).String()
-		}
-	case *net.UnixAddr:
-		return "@" + a.Name // also of a peer without a name, as most are
-	}
-	return a.String()
-}
-
 // usual are the limit headers of nearly every response, as fasthttp wants them.
 var usual = [...]struct {
 	name string
@@ -84,6 +67,19 @@ var usual = [...]struct {
 	{"X-Ratelimit-Limit", []byte("X-Ratelimit-Limit")},
 	{"X-Ratelimit-Remaining", []byte("X-Ratelimit-Remaining")},
 	{"X-Ratelimit-Reset", []byte("X-Ratelimit-Reset")},
+}
+
+// limits sets the limit headers of an outcome.
+func limits(c fiber.Ctx, o middleware.Outcome) {
+	three := o.XRateLimit()
+	if three == nil {
+		put(c, o.Header())
+		return
+	}
+	h := &c.Response().Header
+	for i := range three {
+		h.SetCanonical(usual[i].key, utils.UnsafeBytes(three[i])) // it copies
+	}
 }
 
 // put sets headers of the response.

@@ -26,7 +26,7 @@ func New(m *middleware.Middleware) fiber.Handler {
 		if !ok {
 			return err
 		}
-		put(c, o.Header)
+		limits(c, o)
 		ctx := c.Context()
 		if with := o.Context(ctx); with != ctx {
 			c.SetContext(with)
@@ -51,8 +51,8 @@ func Allow(c fiber.Ctx, m *middleware.Middleware, rule, subject string) (done fu
 		return func(int) {}, false, err
 	}
 	before, wrong := strconv.ParseInt(string(c.Response().Header.Peek("X-Ratelimit-Remaining")), 10, 64)
-	if now, err := strconv.ParseInt(o.Header.Get("X-RateLimit-Remaining"), 10, 64); wrong != nil || err == nil && now < before {
-		put(c, o.Header) // the tighter of both shows
+	if now, err := strconv.ParseInt(o.Header().Get("X-RateLimit-Remaining"), 10, 64); wrong != nil || err == nil && now < before {
+		put(c, o.Header()) // the tighter of both shows
 	}
 	return o.Done, true, nil
 }
@@ -94,7 +94,7 @@ func observe(c fiber.Ctx, o middleware.Outcome) (err error) {
 		err = nil
 	}
 	if o.Keeps() {
-		put(c, o.Header)
+		put(c, o.Header())
 	}
 	panicked = false
 	return err

@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 	"maps"
-	"net"
-	"net/netip"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
@@ -18,22 +16,9 @@ import (
 func callOf(ctx context.Context, method string) middleware.Call {
 	c := middleware.Call{Path: method, Get: lookUp, All: list}
 	if p, ok := peer.FromContext(ctx); ok {
-		c.Peer = address(p.Addr)
+		c.Addr = p.Addr
 	}
 	return c
-}
-
-// address is a peer's address in its usual form, for TCP without the detours of its String.
-func address(a net.Addr) string {
-	switch a := a.(type) {
-	case nil:
-		return ""
-	case *net.TCPAddr:
-		if ip, ok := netip.AddrFromSlice(a.IP); ok && a.Zone == "" {
-			return netip.AddrPortFrom(ip.Unmap(), uint16(a.Port)).String()
-		}
-	}
-	return a.String()
 }
 
 // lookUp is the metadata of a name that is not in lower case.

@@ -49,8 +49,8 @@ func (s *Server) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 		o.Done(0)
 		return nil, refused
 	}
-	if len(o.Header) > 0 {
-		_ = grpc.SetHeader(ctx, headers(o)) // it fails where somebody outside has answered already
+	if md := headers(o); md != nil {
+		_ = grpc.SetHeader(ctx, md) // it fails where somebody outside has answered already
 	}
 	panicked := true
 	defer func() { o.Done(httpStatus(err, panicked)) }()
@@ -68,8 +68,8 @@ func (s *Server) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		o.Done(0)
 		return refused
 	}
-	if len(o.Header) > 0 {
-		_ = ss.SetHeader(headers(o)) // it fails where somebody outside has answered already
+	if md := headers(o); md != nil {
+		_ = ss.SetHeader(md) // it fails where somebody outside has answered already
 	}
 	st := &stream{ServerStream: ss, ctx: o.Context(ctx), outcome: o}
 	if s.o.PerMessage != nil && s.o.PerMessage(info.FullMethod) {

@@ -29,9 +29,19 @@ var sent = [...]struct{ header, metadata string }{
 
 // headers are the limit headers as metadata.
 func headers(o middleware.Outcome) metadata.MD {
-	md := make(metadata.MD, len(o.Header))
+	if three := o.XRateLimit(); three != nil { // nearly always
+		md := make(metadata.MD, len(three))
+		for i := range three {
+			md[sent[i].metadata] = three[i : i+1 : i+1]
+		}
+		return md
+	}
+	if len(o.Header()) == 0 {
+		return nil
+	}
+	md := make(metadata.MD, len(o.Header())+1)
 	for i := range sent {
-		if v, ok := o.Header[sent[i].header]; ok {
+		if v, ok := o.Header()[sent[i].header]; ok {
 			md[sent[i].metadata] = v
 		}
 	}
@@ -75,6 +85,9 @@ func trailer(o middleware.Outcome) metadata.MD {
 		ms = o.Refusal.RetryAfter * 1000
 	}
 	md := headers(o)
+	if md == nil {
+		md = make(metadata.MD, 1)
+	}
 	md[pushbackKey] = []string{strconv.FormatInt(ms, 10)}
 	return md
 }
