@@ -104,6 +104,13 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 		}
 		n.holds.End(c.ID, c.Cost)
 		return buf, true, nil
+	case wire.KindExplain:
+		c := &wire.Explain{}
+		if err := c.ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		n.explain(c)
+		return c.AppendAnswer(buf), true, nil
 	case wire.KindForget:
 		var c wire.Forget
 		if err := c.ReadRequest(body); err != nil {

@@ -14,26 +14,24 @@ type Resetter interface {
 	Reset(ctx context.Context, key string, l limiter.Limit) error
 }
 
-// ErrReset is wrapped by the errors of Reset for a limiter that is no [Resetter], and for a rule
-// that the policy has not.
+// ErrReset is wrapped by the error of Reset where the limiter is no [Resetter].
 var ErrReset = errors.New("middleware: cannot reset")
 
 // Reset makes all budgets whole that a subject has under a rule, also those that another quota
 // would mean, and lifts its ban: the rule and the parts of the subject are those of
 // [Policy.Budgets]. Other processes may refuse who was banned for a second more. A limit that
 // [Rule.LimitOf] gives with another window or algorithm has a budget of its own, which the
-// limiter's Reset names by [Policy.BudgetKey]. The error is the limiter's, or wraps ErrReset.
+// limiter's Reset names by [Policy.BudgetKey]. The error is the limiter's, or wraps ErrReset or
+// [ErrRule].
 func (m *Middleware) Reset(ctx context.Context, rule string, parts ...string) error {
 	l, ok := m.limiter.(Resetter)
 	if !ok {
 		return fmt.Errorf("%w by %T", ErrReset, m.limiter)
 	}
-	c := m.policy.Load()
-	r, ok := c.rules[rule]
-	if !ok {
-		return fmt.Errorf("%w: the policy has no rule %q", ErrReset, rule)
+	r, key, err := m.named(rule, parts)
+	if err != nil {
+		return err
 	}
-	key := Policy{Namespace: c.namespace}.BudgetKey(rule, parts...)
 	for _, b := range r.budgets(key) {
 		if err := l.Reset(ctx, b.Key, b.Limit); err != nil {
 			return err

@@ -32,7 +32,7 @@ func TestReset(t *testing.T) {
 			status, _ = hit(t, h)
 			require.Equal(t, http.StatusTeapot, status)
 		}
-		assert.ErrorIs(t, m.Reset(t.Context(), "nobody", "192.0.2.1"), middleware.ErrReset)
+		assert.ErrorIs(t, m.Reset(t.Context(), "nobody", "192.0.2.1"), middleware.ErrRule)
 	})
 }
 

@@ -133,6 +133,19 @@ func (k *budget) deniesToo(cost int64) bool {
 	return cost == k.deniedCost || cost > k.deniedCost && k.lim.Algorithm == limiter.FixedWindow
 }
 
+// Look is what is remembered of a budget: what may be spent of a lease, and for how long a denial
+// is believed.
+func (t *Table) Look(id ledger.ID, age time.Duration) (left int64, denied time.Duration) {
+	s := t.set(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.find(id)
+	if k == nil {
+		return 0, 0
+	}
+	return k.lease.usable(&k.lim, age), max(0, k.deniedTo-age)
+}
+
 // demand is how many takes asked for how much.
 type demand struct{ takes, cost int64 }
 

@@ -38,6 +38,7 @@ const (
 	KindTable    = 16 // which ring have you? Table
 	KindReset    = 17 // make whole: Take
 	KindForget   = 18 // a budget is whole again: Forget
+	KindExplain  = 19 // what do you know of a budget? Explain
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.

@@ -57,6 +57,8 @@ var samples = []struct {
 	{"vote", &Vote{Claimed: aClaim, Left: time.Second, Word: aWord, Granted: true, Highest: aClaim.Ballot}, true},
 	{"record", &Record{Now: 1_700_000_000_000_000_000, Claims: []Claimed{aClaim, {}}, Slots: []ledger.Slot{aSlot, aBucket},
 		Word: aWord, Refused: []Claimed{aClaim}}, true},
+	{"explain", &Explain{ID: anID, Limit: aLimit, Held: true, Holder: "node1", Term: 300, By: 1 << 63,
+		Counts: []Counted{{"node2", -4, 300}, {}}, Leases: []Leased{{"node3", 70000}, {}}}, true},
 	{"forget", &Forget{ID: anID}, false},
 	{"recover", &Recover{Asker: 9, Word: aWord, Known: 8, Promises: []Claimed{{}, aClaim}}, true},
 }

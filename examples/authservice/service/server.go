@@ -60,8 +60,7 @@ const (
 	// that a client opened in advance and has not used holds up a Shutdown for five seconds.
 	httpGrace = 2 * time.Second
 
-	leaveMax  = 5 * time.Second // for a node that started, and cannot serve
-	readyPoll = 5 * time.Millisecond
+	leaveMax = 5 * time.Second // for a node that started, and cannot serve
 	// readySlow is when a start that takes long is worth a line in the log.
 	readySlow = 10 * time.Second
 )
@@ -121,19 +120,11 @@ func (s *Server) open(ctx context.Context, c Config) (err error) {
 
 // awaitReady waits until the node can answer.
 func (s *Server) awaitReady(ctx context.Context, log *slog.Logger) error {
-	poll, slow := time.NewTicker(readyPoll), time.NewTimer(readySlow)
-	defer poll.Stop()
+	slow := time.AfterFunc(readySlow, func() {
+		log.Warn("waiting to be ready before HTTP opens", "node", s.node.Name(), "why", s.node.Condition().Reasons)
+	})
 	defer slow.Stop()
-	for !s.node.Ready() {
-		select {
-		case <-poll.C:
-		case <-slow.C:
-			log.Warn("waiting to be ready before HTTP opens", "node", s.node.Name(), "nodes", s.node.Stats().Live)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return s.node.WaitReady(ctx)
 }
 
 func (s *Server) serve(log *slog.Logger) {
