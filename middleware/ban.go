@@ -145,7 +145,8 @@ func (m *Middleware) strike(ctx context.Context, c *call) {
 		was = d.ResetAfter
 	}
 	m.bans.add(c.key, was)
-	c.decision.Remaining, c.decision.RetryAfter, c.decision.ResetAfter, c.verdict = 0, was, was, Banned
+	d = c.decision // a ban that is shorter than the limit's own wait does not shorten that
+	c.decision.Remaining, c.decision.RetryAfter, c.decision.ResetAfter, c.verdict = 0, max(d.RetryAfter, was), max(d.ResetAfter, was), Banned
 }
 
 // beside is the key of a budget that belongs to the one of key. A key of more parts is no

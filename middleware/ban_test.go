@@ -215,3 +215,18 @@ func TestBanOutlivesManyKeys(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, status)
 	assert.Greater(t, wait, time.Minute)
 }
+
+// A ban that ends before the limit admits again does not tell anybody to come back earlier.
+func TestShortBanDoesNotShortenTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := perMinute("short", 1)
+		r.Ban = middleware.Ban{After: 1, For: time.Second}
+		h := wrap(t, limiter.NewLocal(limiter.Config{}), middleware.Policy{Default: []middleware.Rule{r}}, teapot)
+		hit(t, h)
+		status, wait := hit(t, h)
+		require.Equal(t, http.StatusTooManyRequests, status)
+		time.Sleep(wait)
+		status, _ = hit(t, h)
+		assert.Equal(t, http.StatusTeapot, status, "after %v", wait)
+	})
+}
