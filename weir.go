@@ -39,6 +39,12 @@ type Node = cluster.Node
 // Config says how a node finds the others. The zero value is a node that is alone.
 type Config = cluster.Config
 
+// Secret is what the nodes of a cluster know, and nobody else. It is not shown when it is printed.
+type Secret = cluster.Secret
+
+// NewSecret makes a secret, as text: for the file or variable from which all nodes read it.
+func NewSecret() Secret { return cluster.NewSecret() }
+
 // Start starts a node. It returns when the node has found the others, or is the first.
 func Start(ctx context.Context, c Config) (*Node, error) { return cluster.Start(ctx, c) }
 

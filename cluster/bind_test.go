@@ -49,7 +49,7 @@ func TestBind(t *testing.T) {
 
 func TestJoinTakesWhatDialTakes(t *testing.T) {
 	for _, join := range []string{"127.0.0.1:7946", "host:7946", "a.b.c.:1", "[::1]:65535", "[fe80::1%eth0]:7946", "[::ffff:10.0.0.1]:1", "host_1:http"} {
-		require.NoError(t, Config{Join: []string{join}}.withDefaults().validate(), join)
+		require.NoError(t, Config{Join: []string{join}, Secret: NewSecret()}.withDefaults().validate(), join)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestZones(t *testing.T) {
 	require.Equal(t, "lo", Config{Bind: "[fe80::2%lo]:1", Join: []string{"[fe80::2%eth2]:1"}}.zone())
 
 	nw := &zoneNet{}
-	n, err := Start(t.Context(), Config{Join: []string{"[fe80::9%weir0]:7946"}, Network: nw, Logger: slog.New(slog.DiscardHandler)})
+	n, err := Start(t.Context(), Config{Join: []string{"[fe80::9%weir0]:7946"}, Secret: NewSecret(), Network: nw, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer n.Close()
 	n.gossip.Join(port.WithoutZone("[fe80::9%weir0]:7946"))

@@ -42,10 +42,18 @@ type Config struct {
 	// tried for ever; other addresses of nodes that vanished for six hours. So a split
 	// that lasts longer heals if some node on one side has one of the other side here.
 	Join []string
+	// JoinTimeout is for how long a node that has addresses in Join, of which none answers, is not
+	// Ready: until then it tries, afterwards it says that it is alone, and is ready. 0 means
+	// 10 s; less than 0 that it does not wait. With ExpectedNodes above 1 a node that has never
+	// met another one is never ready.
+	JoinTimeout time.Duration
 	// Secret proves that a node belongs to the cluster, and encrypts what the nodes
-	// tell each other. At least 16 bytes, better 32 random ones. A node without a
-	// secret can only use loopback addresses.
-	Secret []byte
+	// tell each other: at least 16 bytes, 8 of them different. NewSecret makes one, and so does
+	//
+	//	openssl rand -base64 32
+	//
+	// A node without a secret can only use loopback addresses.
+	Secret Secret
 	// Label keeps clusters apart that can reach each other. Empty means "weir"; at
 	// most 64 bytes.
 	Label string
@@ -102,9 +110,8 @@ type Config struct {
 var ErrConfig = errors.New("invalid config")
 
 const (
-	nameMax   = 128
-	labelMax  = 64
-	secretMin = 16
+	nameMax  = 128
+	labelMax = 64
 )
 
 func (c Config) withDefaults() Config {
@@ -127,6 +134,7 @@ func (c Config) withDefaults() Config {
 	if c.Split == limiter.SplitDefault {
 		c.Split = limiter.SplitFull
 	}
+	defaultTo(&c.JoinTimeout, 10*time.Second)
 	defaultTo(&c.ForgetAfter, time.Minute)
 	defaultTo(&c.CallTimeout, 100*time.Millisecond)
 	defaultTo(&c.FlushInterval, 100*time.Millisecond)
@@ -155,8 +163,8 @@ func (c Config) validate() error {
 		return bad("Name", strconv.Quote(c.Name), fmt.Sprintf("is longer than %d bytes", nameMax))
 	case len(c.Label) > labelMax:
 		return bad("Label", strconv.Quote(c.Label), fmt.Sprintf("is longer than %d bytes", labelMax))
-	case len(c.Secret) > 0 && len(c.Secret) < secretMin:
-		return bad("Secret", fmt.Sprintf("of %d bytes", len(c.Secret)), fmt.Sprintf("is shorter than %d", secretMin))
+	case c.Secret.check() != "":
+		return bad("Secret", fmt.Sprintf("of %d bytes", len(c.Secret)), c.Secret.check())
 	case c.MaxKeys < 1:
 		return bad("MaxKeys", c.MaxKeys, "is not positive")
 	case c.Replicas < 1 || c.Replicas > 2:
@@ -190,7 +198,7 @@ func (c Config) validate() error {
 	}
 	for _, a := range c.Join {
 		host, port, err := net.SplitHostPort(a)
-		_, noIP := netip.ParseAddr(host)
+		ip, noIP := netip.ParseAddr(host)
 		number, noPort := net.LookupPort("tcp", port)
 		switch {
 		case err != nil:
@@ -199,6 +207,8 @@ func (c Config) validate() error {
 			return bad("Join", strconv.Quote(a), "has no host")
 		case port == "" || noPort != nil || number == 0:
 			return bad("Join", strconv.Quote(a), "has no port within 1 to 65535")
+		case noIP == nil && len(c.Secret) == 0 && !ip.IsLoopback():
+			return bad("Join", strconv.Quote(a), "is not a loopback address: a node without a Secret would trust whoever answers there")
 		}
 	}
 	return nil

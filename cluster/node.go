@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,8 @@ type Node struct {
 	wall      ctime.Wall
 	wallWrong bool        // this node's wall clock is not the calendar's; the loop's own
 	shares    atomic.Bool // limits are split into shares: see contact.go
+	met       atomic.Bool // it sees another node, or has once seen one
+	tried     atomic.Bool // it has tried to meet one for JoinTimeout
 	whole     atomic.Bool // it decides, or has once decided, for all that it owns
 	leaving   atomic.Bool
 	closed    atomic.Bool
@@ -105,8 +108,8 @@ type Node struct {
 const claimQueue = 64 // claims that wait for the loop
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
-// when none of the addresses in Join answered: then the node is alone, serves, and
-// tries to join for ever. ctx bounds the start alone. The error is one of the Config,
+// when none of the addresses in Join answered: then the node is alone, not Ready for
+// Config.JoinTimeout, and tries to join for ever. ctx bounds the start alone. The error is one of the Config,
 // wrapping ErrConfig and naming the field, or of the port, or wraps ErrNameTaken.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
@@ -189,6 +192,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.nameTaken(ctx); err != nil {
 		return err
 	}
+	n.tried.Store(n.cfg.JoinTimeout < 0 || !slices.ContainsFunc(n.cfg.Join, n.notOwn))
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
 	n.members.Started()
@@ -196,6 +200,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.loops.Go(n.loop)
 	n.loops.Go(n.watch)
 	n.loops.Go(n.rejoin)
+	n.loops.Go(n.tryToMeet)
 	if n.quorum != nil && n.quorum.self >= 0 {
 		n.loops.Go(n.quorum.recover)
 	}
@@ -262,7 +267,8 @@ func (n *Node) spawn(f func()) bool {
 }
 
 // Ready says whether requests should come to this node. It becomes true when the node is a
-// member, or alone because none of its seeds answered, and decides for all that it owns.
+// member, or alone because none of its seeds answered for Config.JoinTimeout, and decides for all
+// that it owns.
 // From then on it stays true, whatever happens to other nodes, until Leave or Close:
 // while partitions change hands, requests are answered all the same.
 func (n *Node) Ready() bool {
@@ -271,7 +277,7 @@ func (n *Node) Ready() bool {
 
 // becameWhole says whether this node has ever decided for all that it owns.
 func (n *Node) becameWhole() bool {
-	if !n.whole.Load() && n.settled.Load() && n.seats.waiting.Load() == 0 {
+	if !n.whole.Load() && n.settled.Load() && n.seats.waiting.Load() == 0 && !n.solitary() {
 		n.whole.Store(true)
 	}
 	return n.whole.Load()

@@ -127,7 +127,7 @@ func TestAnotherSecret(t *testing.T) {
 
 func TestUnresolvableJoinIsTriedForEver(t *testing.T) {
 	var log lockedBuilder
-	n, err := Start(t.Context(), Config{Join: []string{"no-such-host.invalid:7946"}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	n, err := Start(t.Context(), Config{Join: []string{"no-such-host.invalid:7946"}, JoinTimeout: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.NoError(t, err)
 	defer n.Close()
 	require.True(t, n.Ready(), "alone it serves")

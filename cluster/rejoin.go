@@ -246,6 +246,9 @@ func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err er
 		number = strconv.Itoa(known)
 	}
 	for _, ip := range ips {
+		if len(n.cfg.Secret) == 0 && !ip.Unmap().IsLoopback() {
+			return nil, fmt.Errorf("resolving %s: %v is not a loopback address, and this node has no Secret", seed, ip)
+		}
 		a := net.JoinHostPort(ip.Unmap().String(), number)
 		if bare := port.WithoutZone(a); bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String()) {
 			addrs = append(addrs, a)

@@ -162,6 +162,9 @@ func (n *Node) moveTo(v *view) {
 	if v.caught {
 		n.informed.Store(v.table)
 	}
+	if len(v.all) > 0 {
+		n.met.Store(true)
+	}
 	n.view.Store(v)
 	n.transfer(old, v)
 	n.adopt(v)

@@ -65,12 +65,18 @@ func New(t testing.TB, n int, opt Options) *Cluster {
 	if opt.Network == (simnet.Options{}) {
 		opt.Network = simnet.Options{Latency: 200 * time.Microsecond, KeepAlive: 2 * time.Second}
 	}
-	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
-	t.Cleanup(c.Close)
+	c := empty(t, opt)
 	for range n {
 		c.Add()
 	}
 	c.Settle()
+	return c
+}
+
+// empty is a network for a cluster without nodes yet.
+func empty(t testing.TB, opt Options) *Cluster {
+	c := &Cluster{Net: simnet.New(opt.Network), t: t, opt: opt}
+	t.Cleanup(c.Close)
 	return c
 }
 

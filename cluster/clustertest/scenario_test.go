@@ -143,7 +143,7 @@ var scenarios = []scenario{
 			s.Crash(i)
 		}
 		lone := s.Add()
-		require.True(t, s.Node(lone).Ready(), "it serves, alone")
+		require.False(t, s.Node(lone).Ready(), "alone it asks for no requests yet, and serves those that come")
 		s.inTime(t, half, lone)
 		for i := range 3 {
 			s.Restart(i)

@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"github.com/weir-go/weir/cluster/internal/port"
+)
+
+// A node that is alone although it should not be: none of its seeds has answered. It serves, for
+// somebody may ask it, but says for a while that no requests should come.
+
+// solitary says whether this node is alone and should not be sent requests: it has seeds, of which
+// none has answered, and has not tried for JoinTimeout yet; or more nodes are expected.
+func (n *Node) solitary() bool {
+	switch {
+	case n.met.Load():
+		return false
+	case n.cfg.ExpectedNodes > 1:
+		return true
+	}
+	return !n.tried.Load()
+}
+
+// notOwn says whether an address in Join is another one's than this node's; of a name it is not known.
+func (n *Node) notOwn(addr string) bool {
+	bare := port.WithoutZone(addr)
+	return bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String())
+}
+
+// tryToMeet waits until this node has met another one or has tried for long enough, and says loudly
+// that it is alone.
+func (n *Node) tryToMeet() {
+	if seeded := slices.ContainsFunc(n.cfg.Join, n.notOwn); !seeded && n.cfg.ExpectedNodes < 2 {
+		return // the first of a cluster
+	}
+	if left := n.cfg.JoinTimeout - n.clock.age(); left > 0 { // since the start
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-n.ctx.Done():
+			return
+		}
+	}
+	if n.tried.Store(true); n.met.Load() {
+		return
+	}
+	if n.cfg.ExpectedNodes > 1 {
+		n.log.Warn("alone: none of the addresses in Join answers, and more nodes are expected: not ready", "expected", n.cfg.ExpectedNodes, "tried", n.cfg.JoinTimeout)
+		return
+	}
+	n.log.Warn("alone: none of the addresses in Join answers: ready, with whole budgets of its own", "tried", n.cfg.JoinTimeout)
+}
