@@ -60,7 +60,7 @@ func (h *history) troubles() (all []trouble) {
 		if first {
 			now = &trouble{from: e.from}
 		}
-		now.add(e, first, flushLag+4*h.s.latency, h.s.nodes)
+		now.add(e, first, flushLag+4*h.s.oneWay(), h.s.nodes)
 	}
 	if now != nil {
 		now.to, now.clock = time.Now(), movesClock(h.s, events)
@@ -87,10 +87,14 @@ func (t *trouble) add(e event, first bool, lag time.Duration, voters int) {
 		t.losses = append(t.losses, l)
 	case opResume: // both it and its successor decide, until they have met
 		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to.Add(time.Hour), late: true})
+	case opStall: // its successor decides, and it does not know of that until they have met
+		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to.Add(lag), late: true})
+	case opStillborn: // it may have been asked, and not have shipped
+		t.losses = append(t.losses, loss{from: e.from.Add(-lag), at: e.to})
 	case opHeal:
 		t.cutOff = false
 	case opRestart:
-		if e.moved {
+		if e.moved || e.named {
 			t.strangers++
 		}
 	case opJoin:

@@ -113,6 +113,7 @@ func (c *Cluster) start(i int) {
 	c.nodes[i] = node
 }
 
+// begin starts the process of a node, on whatever goroutine.
 func (c *Cluster) begin(i int) (*cluster.Node, error) {
 	addr := func(h *simnet.Host) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
 	cfg := cluster.Config{

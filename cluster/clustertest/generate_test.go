@@ -13,7 +13,8 @@ import (
 // so that each step is possible when its turn comes.
 type generator struct {
 	*rand.Rand
-	more    *rand.Rand // for choices that came later: other schedules stay what they were
+	own     func(part uint64) *rand.Rand // numbers for choices that came later: others stay what they were
+	more    *rand.Rand
 	s       *schedule
 	running []int
 	down    []int // killed or crashed, to be restarted
@@ -27,7 +28,12 @@ type generator struct {
 const nodesMax = 7
 
 func generate(seed uint64) *schedule {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), more: rand.New(rand.NewPCG(seed, 4)), s: &schedule{seed: seed}}
+	return generateBy(seed, func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) })
+}
+
+// generateBy makes a schedule from random numbers, of which each part has its own.
+func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
+	g := &generator{Rand: own(1), more: own(4), own: own, s: &schedule{seed: seed}}
 	s := g.s
 	s.nodes = pick(g, 2, 3, 3, 4, 4, 5, 5, 6)
 	s.replicas = pick(g, 1, 1, 1, 2)
@@ -44,6 +50,9 @@ func generate(seed uint64) *schedule {
 	}
 	g.bucket()
 	g.lease()
+	if g.weather(); s.weather.together {
+		g.do(step{op: opSettle})
+	}
 	for i := range s.nodes {
 		g.running = append(g.running, i)
 	}
@@ -54,6 +63,7 @@ func generate(seed uint64) *schedule {
 	g.move()
 	g.guest()
 	g.heal()
+	g.hazards()
 	return s
 }
 
@@ -72,7 +82,7 @@ func (g *generator) limit() limiter.Limit {
 
 // bucket adds a token bucket to those that there are, by numbers of its own.
 func (g *generator) bucket() {
-	r := rand.New(rand.NewPCG(g.s.seed, 7))
+	r := g.own(7)
 	l := limiter.Per(int64(3+r.IntN(60)), []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 10 * time.Minute, 3 * time.Hour}[r.IntN(5)])
 	l.Algorithm, l.Burst = limiter.TokenBucket, 3+r.Int64N(60)
 	if l.Split = limiter.SplitFull; g.s.strict {
@@ -84,7 +94,7 @@ func (g *generator) bucket() {
 // lease chooses how budgets are leased, by numbers of its own. Where they always are,
 // budgets and traffic are larger: the last of a budget is not leased.
 func (g *generator) lease() {
-	r := rand.New(rand.NewPCG(g.s.seed, 2))
+	r := g.own(2)
 	g.s.busy = r.IntN(3) == 0
 	for i := range g.s.budgets {
 		l := &g.s.budgets[i].lim
@@ -99,7 +109,7 @@ const busyFactor = 8
 
 // move chooses who comes back at another address, by numbers of its own.
 func (g *generator) move() {
-	r := rand.New(rand.NewPCG(g.s.seed, 3))
+	r := g.own(3)
 	for i := range g.s.steps {
 		g.s.steps[i].moved = g.s.steps[i].op == opRestart && r.IntN(5) == 0
 	}
@@ -107,7 +117,7 @@ func (g *generator) move() {
 
 // guest lets a node that is not expected join a side of a split, by numbers of its own.
 func (g *generator) guest() {
-	r := rand.New(rand.NewPCG(g.s.seed, 5))
+	r := g.own(5)
 	if !g.s.strict || g.total >= nodesMax || r.IntN(2) == 0 {
 		return
 	}
@@ -141,7 +151,7 @@ func (g *generator) heal() {
 	if !g.s.strict {
 		return
 	}
-	r := rand.New(rand.NewPCG(g.s.seed, 6))
+	r := g.own(6)
 	burst := func(takes int, gap time.Duration) {
 		g.do(step{op: opTraffic, load: load{seed: r.Uint64(), workers: 2 + r.IntN(6), takes: takes, gap: gap}})
 	}
@@ -171,6 +181,7 @@ func (g *generator) heal() {
 		if g.total < nodesMax {
 			with := [][]int{append(slices.Clone(sides[0]), g.total), sides[1]}
 			g.do(step{op: opJoin, node: g.total, sides: with})
+			g.running = append(g.running, g.total)
 			g.total++
 		}
 	}

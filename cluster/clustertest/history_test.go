@@ -63,7 +63,8 @@ func (h *history) troubled() bool {
 }
 
 // jumped says whether a node may have a cluster time of its own since then: a clock
-// jumped, or a node with a wrong one started where it perhaps reached nobody.
+// jumped, or a node with a wrong one started where it perhaps reached nobody,
+// or all did.
 func (h *history) jumped() bool { return movesClock(h.s, h.recent()) }
 
 func movesClock(s *schedule, events []event) bool {
@@ -74,8 +75,8 @@ func movesClock(s *schedule, events []event) bool {
 			return true
 		case opSplit, opCut, opWires, opPause:
 			cutOff = true
-		case opRestart, opJoin:
-			if cutOff && s.skewed() {
+		case opRestart, opJoin, opTogether:
+			if (cutOff || e.anew) && s.skewed() {
 				return true
 			}
 		}
@@ -90,14 +91,20 @@ func (s *schedule) skewed() bool {
 			return true
 		}
 	}
+	if s.drifts() {
+		return true
+	}
 	return slices.ContainsFunc(s.steps, func(x step) bool { return x.op == opJump })
 }
 
+// drifts says whether clocks are too fast or too slow.
+func (s *schedule) drifts() bool { return len(s.weather.drift) > 0 }
+
 // isFault says whether a step is more than a whole cluster should notice. A join and
-// a graceful leave are not.
+// a graceful leave are not, nor is it that gossip is late.
 func (e *event) isFault() bool {
 	switch e.op {
-	case opTraffic, opRestart, opLeave, opJoin, opHeal, opResume, opSettle:
+	case opTraffic, opRestart, opLeave, opJoin, opHeal, opResume, opSettle, opLate, opTogether:
 		return false
 	}
 	return true

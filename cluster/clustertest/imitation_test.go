@@ -65,6 +65,7 @@ func (m *imitation) Restart(i int) {
 	defer m.mu.Unlock()
 	m.nodes[i] = &imitated{of: m, index: i, slots: map[slotKey]int64{}}
 	m.down = false
+	meet(m.nodes[i].reached()) // also where nobody asks before the next one leaves
 }
 
 func (m *imitation) Move(i int) { m.Restart(i) }
@@ -134,6 +135,9 @@ func (m *imitation) Resume(i int)                 { m.setPaused(i, false) }
 func (m *imitation) Cut(int, int)                 {} // it has other ways
 func (m *imitation) Skew(int, time.Duration)      {}
 func (m *imitation) wires(time.Duration, float64) {}
+func (m *imitation) late(float64, time.Duration)  {}
+func (m *imitation) rename(i int)                 { m.Restart(i) }
+func (m *imitation) stillborn(int, time.Duration) {} // it never knew anything
 func (m *imitation) Whole(...int) bool            { return true }
 func (m *imitation) taker(i int) taker            { return m.nodes[i] }
 
@@ -141,6 +145,18 @@ func (m *imitation) setPaused(i int, paused bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.nodes[i].paused = paused
+}
+
+func (m *imitation) together(nodes ...int) {
+	for _, i := range nodes {
+		m.Restart(i)
+	}
+}
+
+func (m *imitation) stall(i int, d time.Duration) {
+	m.Pause(i)
+	time.Sleep(d)
+	m.Resume(i)
 }
 
 func (m *imitation) Running() (running []int) {

@@ -29,6 +29,7 @@ type grid struct {
 	budget int
 	shift  int64
 	lost   bool // nobody said where windows lie since
+	again  bool // clocks only drift: what was counted before is where it was
 }
 
 // window is all that was asked of one budget in one of its windows.
@@ -46,6 +47,7 @@ type windowKey struct {
 }
 
 const (
+	driftMost  = 400                    // ppm between two clocks
 	clockError = 100 * time.Millisecond // between two nodes' ideas of cluster time
 	hopTimeout = 20 * time.Millisecond  // a call that took no longer has not timed out anywhere
 	hopsMost   = 3                      // nodes that may have counted one take
@@ -112,7 +114,7 @@ func (o *oracle) calls() {
 
 // callMax is how long a take may take: as long as who holds and each successor may need.
 func (s *schedule) callMax(peaceful bool) time.Duration {
-	if each := callEach + 8*s.latency; peaceful {
+	if each := callEach + 8*s.oneWay(); peaceful {
 		return time.Duration(1+s.replicas) * each
 	}
 	return time.Duration(1+s.replicas) * callMost
@@ -173,7 +175,7 @@ func (o *oracle) certain(x *take) bool {
 	for _, e := range o.h.events {
 		after := hopTimeout
 		switch e.op {
-		case opSplit, opHeal, opPause, opResume:
+		case opSplit, opHeal, opPause, opResume, opStall:
 			after = heldTime
 		}
 		if (e.isFault() || after == heldTime) && touches(x, e.from, e.to.Add(after)) {
@@ -189,31 +191,77 @@ func (o *oracle) certain(x *take) bool {
 }
 
 // slow says whether a call took so long that something on its way may have timed out.
-func (x *take) slow(s *schedule) bool { return x.to.Sub(x.from) > hopTimeout+2*s.latency }
+func (x *take) slow(s *schedule) bool { return x.to.Sub(x.from) > hopTimeout+2*s.oneWay() }
 
 // makeGrids finds out where windows begin: from the clock of the first node, which
 // all others follow, and after a clock jumped, from what the nodes say then.
 func (o *oracle) makeGrids() {
 	for b := range o.h.s.budgets {
-		o.grids = append(o.grids, grid{budget: b, shift: int64(o.h.s.skews[0])})
+		g := grid{budget: b, shift: int64(o.h.s.skews[0])}
+		if o.h.s.weather.together { // nobody knows which of them was the first: they are asked before all else
+			g = o.gridAfter(b, time.Time{})
+		}
+		o.grids = append(o.grids, g)
 	}
 	for _, t := range o.troubles {
 		if !t.clock {
 			continue
 		}
-		for b, x := range o.h.s.budgets {
-			i := slices.IndexFunc(o.h.takes, func(y *take) bool {
-				return y.look > 0 && y.budget == b && y.from.Compare(t.to) >= 0
-			})
-			if i < 0 || x.lim.Algorithm != limiter.FixedWindow {
-				o.grids = append(o.grids, grid{from: t.to, budget: b, lost: true})
-				continue
-			}
-			end := o.h.takes[i].to.Add(o.h.takes[i].d.ResetAfter).UnixNano()
-			w := int64(x.lim.Window)
-			o.grids = append(o.grids, grid{from: t.to, budget: b, shift: (x.phase() - end) % w})
+		for b := range o.h.s.budgets {
+			o.grids = append(o.grids, o.gridAfter(b, t.to))
 		}
 	}
+	if !o.h.s.drifts() {
+		return
+	}
+	for _, at := range o.h.peace {
+		for b := range o.h.s.budgets {
+			if g := o.gridAfter(b, at); !g.lost && !slices.ContainsFunc(o.troubles, func(t trouble) bool { return t.clock && t.to.Equal(at) }) {
+				g.again = true
+				o.grids = append(o.grids, g)
+			}
+		}
+	}
+	slices.SortStableFunc(o.grids, func(a, b grid) int { return a.from.Compare(b.from) })
+}
+
+// gridAfter is how the windows of a budget lie in time, as the nodes say when they are asked
+// next: all are, so also who decides, which says what is true when it says it. Of how long ago
+// an answer was true that took its time, nothing is known.
+func (o *oracle) gridAfter(b int, at time.Time) grid {
+	x := o.h.s.budgets[b]
+	var by *take
+	for _, y := range o.h.takes {
+		if y.budget != b || y.from.Before(at) || y.look == 0 || by != nil && y.look > by.look {
+			continue
+		}
+		if by == nil || y.to.Sub(y.from) < by.to.Sub(by.from) {
+			by = y
+		}
+	}
+	if by == nil || x.lim.Algorithm != limiter.FixedWindow {
+		return grid{from: at, budget: b, lost: true}
+	}
+	end := by.to.Add(by.d.ResetAfter).UnixNano()
+	return grid{from: at, budget: b, shift: (x.phase() - end) % int64(x.lim.Window)}
+}
+
+// clockError is how much two nodes' ideas of cluster time, or its and the oracle's, may
+// differ in what is said at one moment of another. Where clocks drift, they do so since the
+// oracle was told the time.
+func (o *oracle) clockError(b int, at, of time.Time) time.Duration {
+	// Of a wire's jitter, half may be taken for a difference of clocks, at either node.
+	least := clockError + o.h.s.weather.jitter
+	if !o.h.s.drifts() {
+		return least
+	}
+	since := o.h.starts[0].from
+	for _, g := range o.grids {
+		if g.budget == b && !g.from.After(at) && !g.lost && g.from.After(since) {
+			since = g.from
+		}
+	}
+	return least + of.Sub(since)*driftMost/1e6
 }
 
 // inLedger is what a ledger knows of a limit.
@@ -240,9 +288,12 @@ func (b budget) phase() int64 {
 // reaches into a time in which nodes had clocks of their own.
 func (o *oracle) windowAt(b int, end time.Time) *window {
 	var g grid
+	var stepped time.Time // when clocks jumped last
 	for _, x := range o.grids {
 		if x.budget == b && !x.from.After(end) {
-			g = x
+			if g = x; !x.again {
+				stepped = x.from
+			}
 		}
 	}
 	if g.lost {
@@ -258,14 +309,31 @@ func (o *oracle) windowAt(b int, end time.Time) *window {
 	start := at.Add(-l.lim.Window)
 	// What was counted before a clock moved has moved along, and may lie in a window that
 	// has begun since.
-	if !g.from.IsZero() && start.Before(g.from.Add(l.lim.Window)) || o.ownClocks(start, at) {
+	moved := !stepped.IsZero() && start.Before(stepped.Add(l.lim.Window))
+	if moved || o.ownClocks(start, at) {
 		return nil
+	}
+	if w := o.drifted(b, at); w != nil {
+		return w
 	}
 	k := windowKey{b, at.UnixNano()}
 	if o.windows[k] == nil {
 		o.windows[k] = &window{budget: b, start: start, end: at}
 	}
 	return o.windows[k]
+}
+
+// drifted is the window that ends at a moment, as it was known before clocks drifted on.
+func (o *oracle) drifted(b int, end time.Time) *window {
+	if !o.h.s.drifts() {
+		return nil
+	}
+	for _, w := range o.windows {
+		if w.budget == b && w.end.Sub(end).Abs() < w.end.Sub(w.start)/4 {
+			return w
+		}
+	}
+	return nil
 }
 
 func (o *oracle) ownClocks(from, to time.Time) bool {
@@ -286,7 +354,7 @@ func (o *oracle) place(x *take) {
 		return
 	case l.Algorithm == limiter.SlidingWindow || x.d.Degraded && !x.d.Allowed:
 		w := o.windowAt(x.budget, x.from.Add(l.Window/2))
-		if w != nil && x.from.Add(-clockError).After(w.start) && x.to.Add(clockError).Before(w.end) {
+		if e := o.clockError(x.budget, x.to, x.to); w != nil && x.from.Add(-e).After(w.start) && x.to.Add(e).Before(w.end) {
 			w.takes = append(w.takes, x)
 		}
 		return
@@ -296,7 +364,11 @@ func (o *oracle) place(x *take) {
 	if w == nil {
 		return
 	}
-	if off := end.Sub(w.end); off.Abs() > x.to.Sub(x.from)+clockError {
+	slack := x.to.Sub(x.from) + o.clockError(x.budget, x.to, end) // what is left of the window will drift as well
+	if l.Lease != limiter.LeaseOff {                              // when a lease ends counts from when it was asked for
+		slack += o.h.s.oneWay()
+	}
+	if off := end.Sub(w.end); off.Abs() > slack {
 		o.fault(x, "the window ends %v from where it should, at %v", off, w.end.Format("15:04:05.000"))
 	}
 	w.takes = append(w.takes, x)

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/limiter"
 )
 
@@ -31,6 +30,11 @@ type lab interface {
 	Running() []int
 
 	wires(latency time.Duration, loss float64)
+	late(share float64, most time.Duration)
+	stall(i int, d time.Duration)
+	rename(i int)
+	stillborn(i int, after time.Duration)
+	together(nodes ...int)
 	taker(i int) taker
 }
 
@@ -38,36 +42,6 @@ type lab interface {
 type taker interface {
 	Take(ctx context.Context, key string, l limiter.Limit, cost int64) (limiter.Decision, error)
 	Give(ctx context.Context, key string, l limiter.Limit, cost int64) error
-}
-
-// clusterLab is the real thing.
-type clusterLab struct{ *Cluster }
-
-// Add starts a node, in a split on one of its sides.
-func (c clusterLab) Add(sides ...[]int) int {
-	i := c.newHost()
-	if len(sides) > 0 {
-		c.Split(sides...)
-	}
-	c.start(i)
-	return i
-}
-
-func (c clusterLab) taker(i int) taker { return c.Node(i) }
-
-// Leave checks that a node which says that it has handed everything over holds nothing.
-func (c clusterLab) Leave(i int) error {
-	n := c.Node(i)
-	alone := n.Stats().Live == 1 // somebody may come when it has seen that nobody is there
-	err := c.Cluster.Leave(i)
-	if s := n.Stats(); err == nil && !alone && s.Live > 1 && s.Holding > 0 {
-		c.t.Errorf("node %d has left, and %d partitions with it", i, s.Holding)
-	}
-	return err
-}
-
-func (c clusterLab) wires(latency time.Duration, loss float64) {
-	c.Net.Set(func(o *simnet.Options) { o.Latency, o.Loss = latency, loss })
 }
 
 // player plays a schedule.
@@ -137,12 +111,25 @@ func (p *player) do(s step) {
 		p.stopped(s.node)
 		p.lab.Leave(s.node)
 	case opRestart:
-		if s.moved {
+		switch {
+		case s.moved:
 			p.lab.Move(s.node)
-		} else {
+		case s.named:
+			p.lab.rename(s.node)
+		default:
 			p.lab.Restart(s.node)
 		}
 		p.started(s.node)
+	case opTogether:
+		p.lab.together(s.nodes...)
+		for _, i := range s.nodes {
+			p.started(i)
+		}
+	case opStillborn: // nobody calls it, but the others may ask it
+		l := lifetime{node: s.node, from: time.Now()}
+		p.lab.stillborn(s.node, s.by)
+		l.to = time.Now()
+		p.h.starts = append(p.h.starts, l)
 	case opJoin:
 		p.skew = append(p.skew, 0)
 		p.started(p.lab.Add(s.sides...))
@@ -152,9 +139,15 @@ func (p *player) do(s step) {
 	case opResume:
 		p.lab.Resume(s.node)
 		p.show(s.node)
+	case opStall:
+		p.hide(s.node)
+		p.lab.stall(s.node, s.by)
+		p.show(s.node)
 	case opWires:
 		p.lab.wires(s.by, s.loss)
-	case opJump:
+	case opLate:
+		p.lab.late(s.loss, s.by)
+	case opJump: // where the node is down, its next process starts with that
 		p.skew[s.node] += s.by
 		p.lab.Skew(s.node, p.skew[s.node])
 	case opSettle:
@@ -274,7 +267,7 @@ func (p *player) settle() {
 		time.Sleep(breakTime)
 		p.waitWhole() // somebody may have been taken for dead just now
 	}
-	time.Sleep(settleTime)
+	time.Sleep(settleTime + 20*p.s.oneWay())
 	synctest.Wait()
 	p.h.peace = append(p.h.peace, time.Now())
 	for b := range p.s.budgets {

@@ -7,10 +7,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
-
-	"github.com/weir-go/weir/cluster"
-	"github.com/weir-go/weir/cluster/clustertest/simnet"
 )
 
 var (
@@ -18,6 +14,7 @@ var (
 	seedsFlag = flag.Uint64("weir.seeds", seedsDefault, "run so many seeds")
 	firstFlag = flag.Uint64("weir.first", 1, "the first of them")
 	traceFlag = flag.String("weir.trace", "", "print all requests for this key, with weir.seed")
+	logFlag   = flag.Bool("weir.log", false, "print what the nodes log, with weir.seed")
 )
 
 // foundOnce are seeds that found something. If schedules are made otherwise one day, they
@@ -49,28 +46,10 @@ func TestRandom(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := generate(seed)
-				c := newClusterOf(t, s)
-				report(t, s, play(s, clusterLab{c}))
+				report(t, s, play(s, newLab(t, s)))
 			})
 		})
 	}
-}
-
-// newClusterOf starts the cluster that a schedule wants.
-func newClusterOf(t *testing.T, s *schedule) *Cluster {
-	return New(t, s.nodes, Options{
-		Network: simnet.Options{Seed: s.seed, Latency: s.latency, KeepAlive: 2 * time.Second},
-		Skews:   s.skews,
-		Config: func(_ int, cfg *cluster.Config) {
-			cfg.Replicas = s.replicas
-			for i := range s.nodes {
-				cfg.Voters = append(cfg.Voters, name(i))
-			}
-			if s.strict {
-				cfg.ExpectedNodes, cfg.ForgetAfter = s.nodes, 24*time.Hour
-			}
-		},
-	})
 }
 
 // report fails the test if the oracle found fault with a history.
@@ -99,6 +78,7 @@ func (h *history) trace(t *testing.T, key string) {
 	if i < 0 {
 		return
 	}
+	t.Logf("%s is in partition %d", key, idOf(key, &h.s.budgets[i].lim).Partition())
 	const clock = "15:04:05.0000"
 	for _, e := range h.events {
 		t.Logf("%s to %s: %v", e.from.Format(clock), e.to.Format(clock), e.step)

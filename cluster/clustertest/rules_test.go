@@ -122,7 +122,7 @@ func (o *oracle) agreement() {
 	for b, x := range o.h.s.budgets {
 		for round := range o.h.peace {
 			lo, hi := int64(math.MaxInt64), int64(-1)
-			var first *take
+			var first, last *take
 			for _, y := range o.h.takes {
 				if y.look != round+1 || y.budget != b || y.orphan || !o.complete(y) {
 					continue
@@ -130,12 +130,13 @@ func (o *oracle) agreement() {
 				if first == nil {
 					first = y
 				}
+				last = y
 				lo, hi = min(lo, y.d.Remaining), max(hi, y.d.Remaining)
 			}
 			if first == nil || x.turnsSoon(first) {
 				continue
 			}
-			if slack := x.refill(100 * time.Millisecond); hi-lo > slack {
+			if slack := x.refill(last.to.Sub(first.from) + 100*time.Millisecond); hi-lo > slack {
 				o.fault(first, "the nodes do not agree on what remains: %d to %d", lo, hi)
 			}
 		}

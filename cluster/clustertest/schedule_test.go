@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,39 @@ type schedule struct {
 	strict   bool // ExpectedNodes is set, so share and quorum hold their bounds
 	latency  time.Duration
 	skews    []time.Duration // of the first nodes' clocks
+	weather  weather
 	budgets  []budget
 	steps    []step
+}
+
+// weather is what a cluster lives with all the time, and what must change nothing.
+type weather struct {
+	jitter   time.Duration   // of all wires
+	sites    []time.Duration // by node: how much longer its wires are, one way
+	drift    []int64         // by node: how much too fast its clock is, in ppm
+	together bool            // all nodes start for the first time at the same moment
+	dead     int             // addresses in Join at which nobody ever was
+	slowLog  bool            // loggers block, for seconds
+}
+
+// wire is the latency between two nodes, without jitter.
+func (s *schedule) wire(a, b int) time.Duration {
+	d := s.latency
+	for _, i := range []int{a, b} {
+		if i < len(s.weather.sites) {
+			d += s.weather.sites[i]
+		}
+	}
+	return d
+}
+
+// oneWay is how long anything is on its way at most.
+func (s *schedule) oneWay() time.Duration {
+	d := s.latency + s.weather.jitter
+	if sites := slices.Sorted(slices.Values(s.weather.sites)); len(sites) > 1 {
+		d += sites[len(sites)-1] + sites[len(sites)-2]
+	}
+	return d
 }
 
 // budget is a key under a limit.
@@ -51,10 +83,14 @@ const (
 	opWires // sets latency and loss of all wires
 	opJump  // moves a clock
 	opSettle
+	opStall     // a process does nothing for a while, and its clock goes on
+	opLate      // sets how many packets are held on the way, and for how long
+	opStillborn // a node that is down starts, and is killed while it does
+	opTogether  // nodes that are down start at the same moment
 )
 
 var opNames = [...]string{"traffic", "split", "heal", "cut", "kill", "crash", "restart", "leave",
-	"join", "pause", "resume", "wires", "jump", "settle"}
+	"join", "pause", "resume", "wires", "jump", "settle", "stall", "late", "stillborn", "together"}
 
 func (o op) String() string { return opNames[o] }
 
@@ -64,7 +100,10 @@ type step struct {
 	node  int
 	other int     // the far end of a cut
 	moved bool    // it restarts at another address
+	named bool    // it restarts under another name
 	sides [][]int // of a split; of a join, with the new node on one of them
+	nodes []int   // that start together
+	anew  bool    // and no others run
 	by    time.Duration
 	loss  float64
 	load  load
@@ -93,6 +132,15 @@ func (s step) String() string {
 		if s.moved {
 			text += " elsewhere"
 		}
+		if s.named {
+			text += " under another name"
+		}
+	case opTogether:
+		text += fmt.Sprint(" ", s.nodes)
+	case opStall, opStillborn:
+		text += fmt.Sprintf(" %d for %v", s.node, s.by)
+	case opLate:
+		text += fmt.Sprintf(" %.0f%% by up to %v", 100*s.loss, s.by)
 	case opJump:
 		text += fmt.Sprintf(" %d by %v", s.node, s.by)
 	case opWires:
@@ -107,8 +155,8 @@ func (s step) String() string {
 // String is what a failure prints.
 func (s *schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d nodes, %d replicas, expected set: %v, busy: %v, latency %v, skews %v\n",
-		s.seed, s.nodes, s.replicas, s.strict, s.busy, s.latency, s.skews)
+	fmt.Fprintf(&b, "seed %d: %d nodes, %d replicas, expected set: %v, busy: %v, latency %v, skews %v, weather %+v\n",
+		s.seed, s.nodes, s.replicas, s.strict, s.busy, s.latency, s.skews, s.weather)
 	for _, x := range s.budgets {
 		fmt.Fprintf(&b, "  %v\n", x)
 	}

@@ -3,7 +3,8 @@
 // What one packet or one write does, in order:
 //
 //  1. The call passes the host's gate: it waits there while the host is paused.
-//  2. The wire is looked up by the names of both hosts: cut, latency, jitter, loss.
+//  2. The wire is looked up by the names of both hosts: cut, latency, jitter, loss. Some
+//     packets are held on the way, for seconds.
 //  3. With no delay the bytes go straight into the receiver's queue. Otherwise an
 //     event is put into the network's one schedule, which a single timer drives.
 //  4. On arrival the wire is asked again: what is cut while on its way is lost, a

@@ -17,6 +17,11 @@ type Options struct {
 	Loss      float64       // share of packets that vanish, 0…1
 	Duplicate float64       // share of packets that arrive twice, 0…1
 
+	// Late is the share of packets, 0…1, that something on the way holds for up to
+	// LateMax, uniform, and delivers then. What was sent later overtakes them.
+	Late    float64
+	LateMax time.Duration
+
 	// PacketQueue is a packet socket's receive buffer in packets, 512 by default.
 	// What arrives when it is full is dropped.
 	PacketQueue int
@@ -78,6 +83,7 @@ type Stats struct {
 	Packets    int // sent
 	Bytes      int // in those packets
 	Lost       int // of them drawn as lost
+	Late       int // of them held on the way
 	CutDrops   int // of them dropped by a cut, a partition or a crash
 	QueueDrops int // of them dropped because the receiver's queue was full
 	Dials      int // SYNs sent
@@ -86,8 +92,8 @@ type Stats struct {
 
 // String is for test logs.
 func (s Stats) String() string {
-	return fmt.Sprintf("packets=%d bytes=%d lost=%d cut=%d queuedrop=%d dials=%d resets=%d",
-		s.Packets, s.Bytes, s.Lost, s.CutDrops, s.QueueDrops, s.Dials, s.Resets)
+	return fmt.Sprintf("packets=%d bytes=%d lost=%d late=%d cut=%d queuedrop=%d dials=%d resets=%d",
+		s.Packets, s.Bytes, s.Lost, s.Late, s.CutDrops, s.QueueDrops, s.Dials, s.Resets)
 }
 
 // Network is a set of hosts, every two of them joined by two one-way wires.

@@ -105,6 +105,10 @@ func (n *Network) sendPacketLocked(p *packetConn, to netip.AddrPort, b []byte) {
 			n.stats.Lost++
 			continue
 		}
+		if n.opt.LateMax > 0 && dst != p.host && n.chanceLocked(n.opt.Late) {
+			n.stats.Late++
+			delay += time.Duration(n.rng.Int64N(int64(n.opt.LateMax)))
+		}
 		// Copied only now: lost packets are the common case in a test of loss.
 		if pkt.bytes == nil {
 			pkt.bytes = append(make([]byte, 0, len(b)), b...)

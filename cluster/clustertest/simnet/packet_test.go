@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,34 @@ func TestPacketLossDuplicationAndJitter(t *testing.T) {
 		assert.InDelta(t, 0.2*1.3*sent, s.Lost, 100)
 		assert.InDelta(t, 0.3*0.8*0.8*sent, twice, 100)
 		assert.Greater(t, inversions, 100, "jitter reorders packets")
+	})
+}
+
+// What is held on the way is overtaken, and arrives in the end.
+func TestPacketsThatAreLate(t *testing.T) {
+	inBubble(t, Options{Seed: 3, Latency: lat, Late: 0.2, LateMax: 5 * time.Second, PacketQueue: 5000}, func(t *testing.T, w *world) {
+		_, p := w.listen(w.a, "10.0.0.1:0")
+		const sent = 1000
+		start := time.Now()
+		for i := range sent {
+			_, err := p.WriteTo(fmt.Appendf(nil, "%05d", i), udp(echoAddr))
+			require.NoError(t, err)
+		}
+		var inTime, late []string
+		for range sent {
+			s, _, err := receive(w.packets, 5*time.Second)
+			require.NoError(t, err)
+			if time.Since(start) <= lat {
+				inTime = append(inTime, s)
+			} else {
+				late = append(late, s)
+			}
+		}
+		assert.IsIncreasing(t, inTime)
+		assert.InDelta(t, 0.8*sent, len(inTime), 60)
+		assert.Len(t, late, sent-len(inTime))
+		assert.Equal(t, len(late), w.Stats().Late)
+		assert.NotEqual(t, slices.Sorted(slices.Values(late)), late)
 	})
 }
 
