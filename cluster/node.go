@@ -92,6 +92,7 @@ type Node struct {
 	forwarded, failovers, degraded, shipped atomic.Int64
 	undone                                  atomic.Int64
 	far                                     atomic.Int64 // the longest round trip to a peer, in nanoseconds
+	farther                                 atomic.Int64 // the longest that a peer has told of
 	tallies                                 *tally.Tallies
 	own                                     *tally.Tally // of what began here and was decided here although another node should have
 	behind                                  atomic.Int64 // age since which something is due; 0: nothing is

@@ -148,7 +148,8 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 			return buf, true, err
 		}
 		c.Age, c.Now = n.clock.age(), n.clock.now()
-		c.Wall, c.Agree, c.Known = n.wallAhead(), n.wall.Ahead(), true
+		c.Wall, c.Agree = n.wallAhead(), n.wall.Ahead()
+		c.Far, c.Begun = time.Duration(n.far.Load()), n.settled.Load()
 		return c.AppendAnswer(buf), true, nil
 	case wire.KindComplete:
 		var c wire.Complete

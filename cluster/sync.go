@@ -44,6 +44,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 			if p.Call(ctx, deadline, wire.KindTime, &c) != nil { // measures
 				return
 			}
+			n.toldFar(c.Far)
 			r := ctime.Read(began, n.clock.age(), c.Age, c.Now)
 			others()
 			mu.Lock()
@@ -86,14 +87,16 @@ func (n *Node) syncClocks(v *view, period bool) {
 				n.failed(p, err)
 				return
 			}
+			n.toldFar(c.Far)
 			best, jumped := p.time.Heard(ctime.Read(began, n.clock.age(), c.Age, c.Now), &n.clock.Clock)
+			if !c.Begun { // it can take nothing over yet: soon again
+				p.time.Doubt()
+			}
 			if jumped {
 				n.remeasure.Store(true)
 			}
-			if c.Known {
-				p.time.Tells(c.Wall)
-			}
-			if c.Known && p == ref {
+			p.time.Tells(c.Wall)
+			if p == ref {
 				n.wall.Follow(c.Agree)
 			}
 			if p == ref && n.clock.Follow(best) {

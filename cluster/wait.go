@@ -28,7 +28,14 @@ func (n *Node) waitFor(p *peer) time.Duration {
 	if w := p.pace.Wait(); w != 0 {
 		return w
 	}
-	return wait.RoundTrip{}.Wait(n.cfg.CallTimeout, time.Duration(n.far.Load()))
+	return wait.RoundTrip{}.Wait(n.cfg.CallTimeout, time.Duration(max(n.far.Load(), n.farther.Load())))
+}
+
+// toldFar notes the longest round trip of a peer: who is new may be as far from that one.
+func (n *Node) toldFar(d time.Duration) {
+	for was := n.farther.Load(); int64(d) > was && !n.farther.CompareAndSwap(was, int64(d)); {
+		was = n.farther.Load()
+	}
 }
 
 // patience is how long to wait for an answer for which p may have to ask one more node;

@@ -65,7 +65,7 @@ func splitAndHeal(t *testing.T, mode limiter.Split, cut [2]int, later int) {
 		fresh[k] += spend(t, c, k, l, 200, 3, 4)
 		assert.LessOrEqual(t, fresh[k], later, "key %s in a later window", k)
 	}
-	long := limiter.Per(1000, 24*time.Hour)
+	long := limiter.Per(1000, 30*24*time.Hour) // it does not end meanwhile
 	total := map[string]int{}
 	for _, k := range keys {
 		total[k] += spend(t, c, k, long, 30, 0, 1, 2)

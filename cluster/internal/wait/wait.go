@@ -43,7 +43,8 @@ func (r RoundTrip) After(took time.Duration) RoundTrip {
 
 // Wait is how long to wait for an answer that the peer itself can give. least is what it
 // may need beyond its round trip, so that a steady wire does not wait on the knife's edge.
-// Of a peer that is not known yet, far is the longest round trip to others.
+// Of a peer that is not known yet, far is the longest round trip to others,
+// or between them.
 func (r RoundTrip) Wait(least, far time.Duration) time.Duration {
 	most := max(Max, least)
 	switch {

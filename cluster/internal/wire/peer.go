@@ -13,13 +13,12 @@ type Time struct {
 
 	Wall  time.Duration // what its wall clock is ahead of that
 	Agree time.Duration // what the wall clock that all agree on is ahead, as far as it knows
-	Known bool          // it says both, which earlier versions do not
+
+	Far   time.Duration // the longest round trip from there to a peer
+	Begun bool          // the peer's start is over
 }
 
-const (
-	timeFields = 4
-	timeBefore = 2 // of earlier versions
-)
+const timeFields = 6
 
 // AppendRequest encodes the question.
 func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
@@ -29,17 +28,11 @@ func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
 
 // AppendAnswer encodes the answer.
 func (c *Time) AppendAnswer(b []byte) []byte {
-	n := timeBefore
-	if c.Known {
-		n = timeFields
-	}
-	b = transport.AppendArrayLen(b, n)
+	b = transport.AppendArrayLen(b, timeFields)
 	b = transport.AppendInt(b, int64(c.Age))
 	b = transport.AppendInt(b, c.Now)
-	if !c.Known {
-		return b
-	}
-	return transport.AppendInt(transport.AppendInt(b, int64(c.Wall)), int64(c.Agree))
+	b = transport.AppendInt(transport.AppendInt(b, int64(c.Wall)), int64(c.Agree))
+	return transport.AppendUint(transport.AppendInt(b, int64(c.Far)), bit(c.Begun))
 }
 
 // ReadAnswer decodes the answer.
@@ -47,10 +40,11 @@ func (c *Time) ReadAnswer(body []byte) error {
 	r := transport.NewReader(body)
 	n := r.ArrayLen(fieldsMax)
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
-	if c.Known = n >= timeFields; !c.Known {
-		return finish(&r, n, timeBefore)
-	}
 	c.Wall, c.Agree = time.Duration(r.Int()), time.Duration(r.Int())
+	c.Far, c.Begun = time.Duration(r.Int()), r.Uint() == 1
+	if r.Err() == nil && c.Far < 0 {
+		return ErrMalformed
+	}
 	return finish(&r, n, timeFields)
 }
 
