@@ -19,6 +19,7 @@ type trouble struct {
 	voters   int  // that were lost
 	messy    bool // of a kind for which only the general bound holds
 	clock    bool // nodes had clocks of their own
+	gentle   bool // answers were late, and nothing else happened
 	cutOff   bool // while the events are gone through: a split is in force
 	// Nodes that came while something was broken. Until they have been told what was spent
 	// or whom to ask, they may decide alone, each by its share.
@@ -46,7 +47,7 @@ func (h *history) troubles() (all []trouble) {
 	for _, e := range h.events {
 		if e.op == opSettle {
 			if now != nil && len(peace) > 0 {
-				now.to, now.clock = peace[0], movesClock(h.s, events)
+				now.to, now.clock, now.gentle = peace[0], movesClock(h.s, events), gentle(events)
 				all = append(all, *now)
 			}
 			peace, now, events = peace[min(1, len(peace)):], nil, nil

@@ -64,6 +64,7 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	g.guest()
 	g.heal()
 	g.hazards()
+	g.drills()
 	return s
 }
 

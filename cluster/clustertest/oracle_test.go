@@ -81,6 +81,7 @@ func judge(h *history) (wrong []string, checked int) {
 	for _, w := range o.windows {
 		o.total(w)
 		o.oneByOne(w)
+		o.throttled(w)
 	}
 	o.agreement()
 	o.buckets()

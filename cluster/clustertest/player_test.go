@@ -208,12 +208,12 @@ func (p *player) traffic(l load) {
 		p.wg.Go(func() {
 			r := rand.New(rand.NewPCG(l.seed, uint64(w)))
 			takes := l.takes
-			if p.s.busy {
+			if p.s.busy && !l.drill {
 				takes *= busyFactor / 2
 			}
 			for range takes {
 				if i, t, at := p.choose(r); t != nil {
-					p.request(r, i, t, at)
+					p.request(r, i, t, at, l.drill)
 				}
 				time.Sleep(l.gap)
 			}
@@ -222,8 +222,12 @@ func (p *player) traffic(l load) {
 }
 
 // request makes one take or look, and gives a few of those that were admitted back.
-func (p *player) request(r *rand.Rand, i int, t taker, at step) {
-	b, cost := r.IntN(len(p.s.budgets)), int64(1)
+func (p *player) request(r *rand.Rand, i int, t taker, at step, drill bool) {
+	last := len(p.s.budgets) - 1
+	b, cost := r.IntN(last), int64(1)
+	if drill {
+		b = last
+	}
 	switch r.IntN(20) {
 	case 0, 1, 2, 3:
 		cost = 1 + r.Int64N(3) // every quota is at least 3

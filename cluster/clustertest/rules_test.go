@@ -47,7 +47,7 @@ func (o *oracle) spent(w *window, x *take) (least, most int64) {
 		if y.d.Allowed {
 			most += y.cost
 		}
-		if !o.certain(y) { // counted elsewhere as well
+		if !o.certain(y) && !o.countedOnce(y, x.from) { // counted elsewhere as well
 			most += hopsMost * y.cost
 		}
 		if y.d.Allowed && !y.orphan && y.to.Before(x.from) {

@@ -116,6 +116,7 @@ type load struct {
 	workers int
 	takes   int
 	gap     time.Duration
+	drill   bool // for the last budget alone, which other loads do not ask for
 }
 
 func (s step) String() string {
@@ -123,6 +124,9 @@ func (s step) String() string {
 	switch s.op {
 	case opTraffic:
 		text += fmt.Sprintf(" %d × %d every %v", s.load.workers, s.load.takes, s.load.gap)
+		if s.load.drill {
+			text += " of the last budget"
+		}
 	case opSplit, opJoin:
 		text += fmt.Sprint(" ", s.sides)
 	case opCut:
