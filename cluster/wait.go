@@ -49,7 +49,7 @@ func (n *Node) patience(p *peer, l *limiter.Limit) time.Duration {
 		most += far
 	}
 	if most += far; n.agrees(l) {
-		most += agreeTrips*far + n.cfg.CallTimeout
+		most += agreeTrips*max(far, time.Duration(n.farther.Load())) + n.cfg.CallTimeout
 	}
 	return min(most, max(wait.Max, n.cfg.CallTimeout))
 }

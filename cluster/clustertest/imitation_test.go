@@ -139,6 +139,7 @@ func (m *imitation) late(float64, time.Duration)  {}
 func (m *imitation) rename(i int)                 { m.Restart(i) }
 func (m *imitation) stillborn(int, time.Duration) {} // it never knew anything
 func (m *imitation) Whole(...int) bool            { return true }
+func (m *imitation) State() string                { return "" }
 func (m *imitation) taker(i int) taker            { return m.nodes[i] }
 
 func (m *imitation) setPaused(i int, paused bool) {

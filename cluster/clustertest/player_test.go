@@ -27,6 +27,7 @@ type lab interface {
 	Resume(i int)
 	Skew(i int, d time.Duration)
 	Whole(nodes ...int) bool
+	State() string
 	Running() []int
 
 	wires(latency time.Duration, loss float64)
@@ -284,7 +285,7 @@ func (p *player) settle() {
 func (p *player) waitWhole() {
 	for start := time.Now(); !p.lab.Whole(); time.Sleep(settlePoll) {
 		if time.Since(start) > settleMax {
-			p.h.failed = fmt.Sprintf("the cluster is not whole %v after the last fault ended", settleMax)
+			p.h.failed = fmt.Sprintf("the cluster is not whole %v after the last fault ended%s", settleMax, p.lab.State())
 			return
 		}
 	}

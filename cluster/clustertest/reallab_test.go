@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,6 +96,31 @@ func (c clusterLab) Add(sides ...[]int) int {
 }
 
 func (c clusterLab) taker(i int) taker { return c.Node(i) }
+
+// Whole is not true before the voters that have restarted vote again, where they can: they
+// need a majority of voters that know what they promised, or of such as do not.
+func (c clusterLab) Whole(nodes ...int) bool {
+	voters, votes := 0, 0
+	for _, i := range c.Running() {
+		if i < c.s.nodes && c.names[i] == 0 {
+			voters++
+			if c.Node(i).Stats().Votes {
+				votes++
+			}
+		}
+	}
+	majority := c.s.nodes/2 + 1
+	return c.Cluster.Whole(nodes...) && (votes == voters || max(votes, voters-votes) < majority)
+}
+
+// State is what a failure says of each node.
+func (c clusterLab) State() string {
+	var b strings.Builder
+	for _, i := range c.Running() {
+		fmt.Fprintf(&b, "\n  node %d: %+v", i, c.Node(i).Stats())
+	}
+	return b.String()
+}
 
 // Leave checks that a node which says that it has handed everything over holds nothing.
 func (c clusterLab) Leave(i int) error {
