@@ -87,7 +87,8 @@ type Config struct {
 	// decision takes at most as long as the holder and each successor may take, one after
 	// the other, each with one round trip more to ask another node: with one replica, on
 	// short wires, twice CallTimeout. For a limit that wants a quorum each has another
-	// CallTimeout and three round trips, to ask the voters.
+	// CallTimeout and three round trips, to ask the voters; and where none of them decides, this
+	// node asks the voters itself, for as long once more.
 	CallTimeout time.Duration
 	// FlushInterval is how often what changed is copied to the successors, and so how
 	// much admission a crash can forget. 0 means 100 ms; at least 1 ms.

@@ -24,10 +24,21 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	}
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
-		at := max(r.began, n.clock.age()-r.by.pace.OneWay()) // it may have been held up on its way
-		n.near.Deny(c.ID, &c.Limit, c.Cost, d, r.began, at, r.v.serial)
+		n.remember(&r, d)
 	}
 	return d, err
+}
+
+// heldUp is how much longer than the fastest an answer may have taken for its denial to be
+// remembered: by so much it is not known for when it was true.
+const heldUp = 100 * time.Millisecond
+
+// remember notes a denial that the holder gave.
+func (n *Node) remember(r *round, d limiter.Decision) {
+	oneWay, now := r.by.pace.OneWay(), n.clock.age()
+	if at := max(r.began, now-oneWay); at-r.began < oneWay+heldUp {
+		n.near.Deny(r.c.ID, &r.c.Limit, r.c.Cost, d, r.began, at, r.v.serial)
+	}
 }
 
 // finish asks the holder until there is a decision, or it is clear that there will be none

@@ -18,6 +18,7 @@ func (g *generator) drills() {
 	if g.s.strict {
 		l.Split = draw(r, limiter.SplitShare, limiter.SplitQuorum)
 	}
+	g.s.drilled = true
 	g.s.budgets = append(g.s.budgets, budget{fmt.Sprint("drill", r.IntN(100)), l})
 	g.atLeastTwo()
 	g.do(step{op: opSettle})

@@ -50,7 +50,10 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	}
 	g.bucket()
 	g.lease()
-	if g.weather(); s.weather.together {
+	if *hazardsFlag {
+		g.weather()
+	}
+	if s.weather.together {
 		g.do(step{op: opSettle})
 	}
 	for i := range s.nodes {
@@ -63,8 +66,10 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	g.move()
 	g.guest()
 	g.heal()
-	g.hazards()
-	g.drills()
+	if *hazardsFlag {
+		g.hazards()
+		g.drills()
+	}
 	return s
 }
 

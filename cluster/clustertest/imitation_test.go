@@ -204,7 +204,7 @@ func (n *imitated) Take(_ context.Context, key string, l limiter.Limit, cost int
 	m := n.of
 	if m.asked++; m.flaw == late && m.asked%50 == 0 {
 		m.mu.Unlock()
-		time.Sleep(m.s.callMax(true) + 10*time.Millisecond)
+		time.Sleep(m.s.callMax(&take{}, true) + 10*time.Millisecond)
 		m.mu.Lock()
 	}
 	if n.gone {

@@ -29,6 +29,7 @@ type grid struct {
 	budget int
 	shift  int64
 	lost   bool // nobody said where windows lie since
+	unsure time.Duration
 	again  bool // clocks only drift: what was counted before is where it was
 }
 
@@ -36,8 +37,9 @@ type grid struct {
 type window struct {
 	budget     int
 	start, end time.Time
-	takes      []*take // in the order in which they were answered
-	strays     []*take // of the window before, that may have been counted here as well
+	unsure     time.Duration // of its end
+	takes      []*take       // in the order in which they were answered
+	strays     []*take       // of the window before, that may have been counted here as well
 	gives      []*take
 }
 
@@ -103,7 +105,7 @@ func (o *oracle) calls() {
 		case x.orphan && (x.err == nil || gone(x.err)):
 		case x.err != nil:
 			o.fault(x, "the error is %v", x.err)
-		case took > o.h.s.callMax(o.peaceful(x))+grain:
+		case took > o.h.s.callMax(x, o.peaceful(x))+grain:
 			o.fault(x, "the answer took %v", took)
 		case x.d.Remaining < 0 || x.d.ResetAfter < 0 || x.d.Allowed != (x.d.RetryAfter == 0):
 			o.fault(x, "the answer is %+v", x.d)
@@ -113,12 +115,17 @@ func (o *oracle) calls() {
 	}
 }
 
-// callMax is how long a take may take: as long as who holds and each successor may need.
-func (s *schedule) callMax(peaceful bool) time.Duration {
+// callMax is how long a take may take: as long as who holds and each successor may need, and at
+// last this node itself, if it asks the voters.
+func (s *schedule) callMax(x *take, peaceful bool) time.Duration {
 	if each := callEach + 8*s.oneWay(); peaceful {
 		return time.Duration(1+s.replicas) * each
 	}
-	return time.Duration(1+s.replicas) * callMost
+	most := time.Duration(1+s.replicas) * callMost
+	if s.budgets[x.budget].lim.Split == limiter.SplitQuorum {
+		most += callMost
+	}
+	return most
 }
 
 // peaceful says whether no fault was in force while a call was under way.
@@ -244,7 +251,11 @@ func (o *oracle) gridAfter(b int, at time.Time) grid {
 		return grid{from: at, budget: b, lost: true}
 	}
 	end := by.to.Add(by.d.ResetAfter).UnixNano()
-	return grid{from: at, budget: b, shift: (x.phase() - end) % int64(x.lim.Window)}
+	g := grid{from: at, budget: b, shift: (x.phase() - end) % int64(x.lim.Window)}
+	if x.lim.Split == limiter.SplitQuorum { // who decides asks the voters first, and it may be just before or after that
+		g.unsure = by.to.Sub(by.from)
+	}
+	return g
 }
 
 // clockError is how much two nodes' ideas of cluster time, or its and the oracle's, may
@@ -319,7 +330,7 @@ func (o *oracle) windowAt(b int, end time.Time) *window {
 	}
 	k := windowKey{b, at.UnixNano()}
 	if o.windows[k] == nil {
-		o.windows[k] = &window{budget: b, start: start, end: at}
+		o.windows[k] = &window{budget: b, start: start, end: at, unsure: g.unsure}
 	}
 	return o.windows[k]
 }
@@ -366,7 +377,8 @@ func (o *oracle) place(x *take) {
 		return
 	}
 	slack := x.to.Sub(x.from) + o.clockError(x.budget, x.to, end) // what is left of the window will drift as well
-	if l.Lease != limiter.LeaseOff {                              // when a lease ends counts from when it was asked for
+	slack += w.unsure
+	if l.Lease != limiter.LeaseOff { // when a lease ends counts from when it was asked for
 		slack += o.h.s.oneWay()
 	}
 	if off := end.Sub(w.end); off.Abs() > slack {

@@ -224,7 +224,10 @@ func (p *player) traffic(l load) {
 
 // request makes one take or look, and gives a few of those that were admitted back.
 func (p *player) request(r *rand.Rand, i int, t taker, at step, drill bool) {
-	last := len(p.s.budgets) - 1
+	last := len(p.s.budgets)
+	if p.s.drilled {
+		last--
+	}
 	b, cost := r.IntN(last), int64(1)
 	if drill {
 		b = last

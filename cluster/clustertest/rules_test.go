@@ -133,7 +133,7 @@ func (o *oracle) agreement() {
 				last = y
 				lo, hi = min(lo, y.d.Remaining), max(hi, y.d.Remaining)
 			}
-			if first == nil || x.turnsSoon(first) {
+			if first == nil || x.turnsSoon(first, last.to.Sub(first.from)) {
 				continue
 			}
 			if slack := x.refill(last.to.Sub(first.from) + 100*time.Millisecond); hi-lo > slack {
@@ -143,9 +143,9 @@ func (o *oracle) agreement() {
 	}
 }
 
-// turnsSoon says whether a window may end while the nodes are being asked.
-func (b budget) turnsSoon(x *take) bool {
-	return b.lim.Algorithm == limiter.FixedWindow && (x.d.ResetAfter < time.Second || b.lim.Window-x.d.ResetAfter < time.Second)
+// turnsSoon says whether a window may end while the nodes are being asked, which takes so long.
+func (b budget) turnsSoon(x *take, long time.Duration) bool {
+	return b.lim.Algorithm == limiter.FixedWindow && (x.d.ResetAfter < time.Second+long || b.lim.Window-x.d.ResetAfter < time.Second)
 }
 
 // refill is how much of a budget comes back in a time, rounded up.

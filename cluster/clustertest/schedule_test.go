@@ -21,6 +21,7 @@ type schedule struct {
 	latency  time.Duration
 	skews    []time.Duration // of the first nodes' clocks
 	weather  weather
+	drilled  bool // the last budget is for drills alone
 	budgets  []budget
 	steps    []step
 }
