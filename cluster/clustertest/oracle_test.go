@@ -118,12 +118,12 @@ func (o *oracle) calls() {
 // callMax is how long a take may take: as long as who holds and each successor may need, and at
 // last this node itself, if it asks the voters.
 func (s *schedule) callMax(x *take, peaceful bool) time.Duration {
-	if each := callEach + 8*s.oneWay(); peaceful {
-		return time.Duration(1+s.replicas) * each
+	quorum, each, most := s.budgets[x.budget].lim.Split == limiter.SplitQuorum, callEach+8*s.oneWay(), time.Duration(1+s.replicas)*callMost
+	if quorum {
+		each, most = 2*callEach+10*s.oneWay(), most+callMost
 	}
-	most := time.Duration(1+s.replicas) * callMost
-	if s.budgets[x.budget].lim.Split == limiter.SplitQuorum {
-		most += callMost
+	if peaceful {
+		return time.Duration(1+s.replicas) * each
 	}
 	return most
 }
