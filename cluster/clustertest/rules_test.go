@@ -28,12 +28,21 @@ func (o *oracle) total(w *window) {
 	for _, g := range w.gives {
 		back += g.cost
 	}
+	for _, y := range w.takes {
+		if y.d.Allowed && o.earlier(w, y) {
+			sum -= y.cost
+		}
+	}
 	bound, lost := o.bound(w), o.mayForget(w, time.Time{})
 	if sum > bound+lost+back {
 		o.fault(w.takes[0], "%d were admitted in the window from %v to %v, at most %d may be: %d, %d that may be forgotten, %d given back",
 			sum, w.start.Format("15:04:05.000"), w.end.Format("15:04:05.000"), bound+lost+back, bound, lost, back)
 	}
 }
+
+// earlier says whether a take may have been counted in the window before the one of which its answer
+// speaks: it was sent twice, and who had counted it answered the second time.
+func (o *oracle) earlier(w *window, y *take) bool { return y.from.Before(w.start) && !o.certain(y) }
 
 // spent is what a decider knew of a window when it answered x: at least and at most.
 func (o *oracle) spent(w *window, x *take) (least, most int64) {
@@ -50,7 +59,7 @@ func (o *oracle) spent(w *window, x *take) (least, most int64) {
 		if !o.certain(y) && !o.countedOnce(y, x.from) { // counted elsewhere as well
 			most += hopsMost * y.cost
 		}
-		if y.d.Allowed && !y.orphan && y.to.Before(x.from) {
+		if y.d.Allowed && !y.orphan && y.to.Before(x.from) && !o.earlier(w, y) {
 			least += y.cost
 		}
 	}
