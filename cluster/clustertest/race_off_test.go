@@ -4,5 +4,5 @@ package clustertest
 
 const (
 	seedsDefault = 200
-	bucketSeeds  = 3 // of imitated token buckets, which remember every token
+	bucketSeeds  = 10 // of imitated token buckets, which remember every token
 )
