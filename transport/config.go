@@ -32,6 +32,8 @@ type Config struct {
 	// none with a side that has a secret. A fake listener gets to see a proof, from
 	// which a guessable secret can be guessed: use 16 random bytes or more.
 	Secret []byte
+	// Keyring is secrets that may change, instead of Secret. It must have one at least.
+	Keyring *Keyring
 	// Label names the cluster; sides whose labels differ refuse each other. At most 255 bytes.
 	Label string
 
@@ -99,7 +101,10 @@ func (c Config) withDefaults() Config {
 	if c.minors == (minors{}) {
 		c.minors = minors{low: 1, high: 1}
 	}
-	c.Secret = append([]byte(nil), c.Secret...)
+	if c.Keyring == nil && len(c.Secret) > 0 {
+		c.Keyring = NewKeyring(c.Secret)
+	}
+	c.Secret = nil
 	return c
 }
 

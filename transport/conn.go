@@ -20,7 +20,7 @@ type conn struct {
 	dead  chan struct{} // closed with the first error
 	timer *time.Timer   // runs out at the earliest deadline
 
-	mu      sync.Mutex // guards what follows; never held while calling out or writing
+	mu      sync.Mutex // guards what follows, and link.key; never held while calling out or writing
 	slots   *slots
 	out     []byte // requests not yet taken by the writer
 	spare   []byte // the other buffer, nil while it is being written

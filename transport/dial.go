@@ -129,6 +129,8 @@ func (p *Peer) dial() {
 	if unused {
 		c.timer.Stop()
 		_ = c.raw.Close()
+	} else if c != nil {
+		p.Renew() // for secrets that changed meanwhile
 	}
 	p.report(err)
 	close(d.done)

@@ -39,6 +39,9 @@
 //	L: status    1 byte: 0, or 4 and the end
 //	L: proof     32 bytes, sent only to a dialer whose proof was right
 //
+// A side may have several secrets: it proves the first when it dials, accepts any, and
+// answers by the one that it was shown.
+//
 // Until here nothing is decoded. Then one frame each way, at most 4 KiB, both a length
 // (uint32, of what follows) and a msgpack array, to which later versions may append:
 //
@@ -53,6 +56,10 @@
 //
 //	D: request   length uint32, then msgpack [id uint, kind uint, body]
 //	L: answer    length uint32, then msgpack [id uint, status uint, body]
+//
+// A request of kind 255 is the transport's own: a dialer proves another secret on this
+// connection, body bin, a proof as above; the answer is the listener's proof, body bin. The
+// connection counts as made with that secret from then on. See [Keyring].
 //
 // An id is never used twice on a connection; answers come in any order. The body is the
 // user's msgpack up to the end of the frame. Statuses: 0 done; 1 failed, the body is a

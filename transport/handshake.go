@@ -18,6 +18,9 @@ type link struct {
 	minor uint64
 	body  []byte        // the peer's hello, or its reply to ours
 	took  time.Duration // the round trip from our hello to the reply; of a dialer only
+
+	exporter []byte  // of the TLS channel, which proofs are bound to; nil without a secret
+	key      ringKey // the one that was proved last; whose link it is says what guards it
 }
 
 // dialHandshake is the dialer's side. The caller has set a deadline on raw, and closes
@@ -40,7 +43,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (l
 	if cred != nil {
 		conn := tls.Client(raw, cred.tls)
 		l.conn = conn
-		if err := proveFirst(cred, conn); err != nil {
+		if l.exporter, l.key, err = proveFirst(cred, conn); err != nil {
 			return l, err
 		}
 	}
@@ -84,38 +87,29 @@ func readStatus(r io.Reader) error {
 }
 
 // proveFirst is the dialer's part of the mutual proof: it goes first, because it is
-// the listener that strangers can ask.
-func proveFirst(cred *credentials, conn *tls.Conn) error {
+// the listener that strangers can ask. The listener answers by the key that it was shown.
+func proveFirst(cred *credentials, conn *tls.Conn) (exporter []byte, key ringKey, err error) {
 	if err := conn.Handshake(); err != nil {
-		return err
+		return nil, nil, err
 	}
-	mine, err := cred.proof(conn, roleDialer)
-	if err != nil {
-		return err
+	if exporter, err = exporterOf(conn); err != nil {
+		return nil, nil, err
 	}
-	if _, err := conn.Write(mine); err != nil {
-		return err
+	key = cred.ring.first()
+	if _, err := conn.Write(key.proof(exporter, roleDialer)); err != nil {
+		return nil, nil, err
 	}
 	if err := readStatus(conn); err != nil {
-		return err
-	}
-	return checkProof(cred, conn, roleListener)
-}
-
-// checkProof reads the other side's proof and compares it in constant time.
-func checkProof(cred *credentials, conn *tls.Conn, role string) error {
-	want, err := cred.proof(conn, role)
-	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	got := make([]byte, proofLen)
 	if _, err := io.ReadFull(conn, got); err != nil {
-		return err
+		return nil, nil, err
 	}
-	if !hmac.Equal(got, want) {
-		return ErrProof
+	if !hmac.Equal(got, key.proof(exporter, roleListener)) {
+		return nil, nil, ErrProof
 	}
-	return nil
+	return exporter, key, nil
 }
 
 // listenHandshake is the listener's side, up to the point where the answer to the
@@ -136,7 +130,8 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 	if cred != nil {
 		conn := tls.Server(raw, cred.tls)
 		l.conn = conn
-		if err := proveSecond(cred, conn); err != nil {
+		var err error
+		if l.exporter, l.key, err = proveSecond(cred, conn); err != nil {
 			return l, err
 		}
 	}
@@ -170,25 +165,24 @@ func sendStatus(w io.Writer, s status) error {
 	return err
 }
 
-// proveSecond is the listener's part: it shows its own proof only to one who knows the
-// secret already.
-func proveSecond(cred *credentials, conn *tls.Conn) error {
+// proveSecond is the listener's part: it shows its own proof only to one who knows a
+// secret already, and of that one.
+func proveSecond(cred *credentials, conn *tls.Conn) (exporter []byte, key ringKey, err error) {
 	if err := conn.Handshake(); err != nil {
-		return err
+		return nil, nil, err
 	}
-	err := checkProof(cred, conn, roleDialer)
-	if errors.Is(err, ErrProof) {
-		return sendStatus(conn, statusWrongSecret)
+	if exporter, err = exporterOf(conn); err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		return err
+	got := make([]byte, proofLen)
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return nil, nil, err
 	}
-	mine, err := cred.proof(conn, roleListener)
-	if err != nil {
-		return err
+	if key = cred.ring.proven(exporter, roleDialer, got); key == nil {
+		return nil, nil, sendStatus(conn, statusWrongSecret)
 	}
-	_, err = conn.Write(append([]byte{byte(statusGo)}, mine...))
-	return err
+	_, err = conn.Write(append([]byte{byte(statusGo)}, key.proof(exporter, roleListener)...))
+	return exporter, key, err
 }
 
 // welcomeDialer ends the handshake well. The deadline goes with it: a connection may be

@@ -207,7 +207,7 @@ func TestRelayGainsNothing(t *testing.T) {
 		secret := []byte("a secret of sixteen")
 		l, stop := newLab(t, Config{Secret: secret}, Config{Secret: secret}, echoHandler{})
 		defer stop()
-		cred, err := newCredentials([]byte("the relay's own, for the certificate"), true)
+		cred, err := newCredentials(&Config{Keyring: NewKeyring([]byte("the relay's own, for the certificate"))}, true)
 		require.NoError(t, err)
 		var relays sync.WaitGroup
 		defer relays.Wait()
@@ -247,7 +247,7 @@ func TestReflectedProofIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, stop := newLab(t, Config{}, Config{Secret: []byte("a secret of sixteen")}, echoHandler{})
 		defer stop()
-		cred, err := newCredentials([]byte("x"), true)
+		cred, err := newCredentials(&Config{Keyring: NewKeyring([]byte("x"))}, true)
 		require.NoError(t, err)
 		var impostors sync.WaitGroup
 		defer impostors.Wait()

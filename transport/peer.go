@@ -48,16 +48,17 @@ type Peer struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // every goroutine of this Peer
 
-	mu      sync.Mutex // guards what follows; never held together with a conn's
-	closed  bool
-	dialing *dialing
-	waiting int           // calls that wait for dialing, or have just done so
-	calm    chan struct{} // closed when none waits; nil: nobody wants to know
-	fails   int           // attempts in a row that led to nothing
-	retryAt time.Time     // no attempt before
-	down    error         // what calls get until then; a *CallError
-	err     error         // why there is no connection
-	refused string        // the refusal that was logged last
+	mu       sync.Mutex // guards what follows; never held together with a conn's
+	closed   bool
+	dialing  *dialing
+	renewing bool          // renew runs
+	waiting  int           // calls that wait for dialing, or have just done so
+	calm     chan struct{} // closed when none waits; nil: nobody wants to know
+	fails    int           // attempts in a row that led to nothing
+	retryAt  time.Time     // no attempt before
+	down     error         // what calls get until then; a *CallError
+	err      error         // why there is no connection
+	refused  string        // the refusal that was logged last
 }
 
 // NewPeer returns a Peer for addr, and connects to nobody yet. hello gives the bytes
@@ -70,7 +71,7 @@ func NewPeer(cfg Config, addr string, hello func() []byte, welcome func(reply []
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cred, err := newCredentials(cfg.Secret, false)
+	cred, err := newCredentials(&cfg, false)
 	if err != nil {
 		return nil, err
 	}

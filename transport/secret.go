@@ -2,8 +2,6 @@ package transport
 
 import (
 	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -24,24 +22,20 @@ const (
 	roleListener = "weir listener"
 )
 
-// credentials is what a secret turns into, once per peer or server.
+// credentials are a process's secrets, and what TLS needs beside them.
 type credentials struct {
-	key []byte
-	tls *tls.Config
+	ring *Keyring
+	tls  *tls.Config
 }
 
 // newCredentials returns nil where there is no secret. Only a listener needs a
 // certificate. It authenticates nothing, the proofs do: hence it is thrown away with
 // the process, has no name in it, and is not verified.
-func newCredentials(secret []byte, listener bool) (*credentials, error) {
-	if len(secret) == 0 {
+func newCredentials(cfg *Config, listener bool) (*credentials, error) {
+	if cfg.Keyring.empty() {
 		return nil, nil
 	}
-	key, err := hkdf.Key(sha256.New, secret, nil, keyInfo, sha256.Size)
-	if err != nil {
-		return nil, fmt.Errorf("transport: derive key: %w", err)
-	}
-	c := &credentials{key: key, tls: &tls.Config{
+	c := &credentials{ring: cfg.Keyring, tls: &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		InsecureSkipVerify:     true,
 		SessionTicketsDisabled: true,
@@ -75,16 +69,12 @@ func throwAwayCertificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, nil
 }
 
-// proof shows that this side knows the secret, to whoever is at the other end of this
-// TLS channel and to nobody else: a relay has two channels, with two exporters.
-func (c *credentials) proof(conn *tls.Conn, role string) ([]byte, error) {
+// exporterOf is what proofs are bound to: no other channel has it.
+func exporterOf(conn *tls.Conn) ([]byte, error) {
 	state := conn.ConnectionState()
 	exporter, err := state.ExportKeyingMaterial(exporterLabel, nil, 32)
 	if err != nil {
 		return nil, fmt.Errorf("transport: export keying material: %w", err)
 	}
-	mac := hmac.New(sha256.New, c.key)
-	mac.Write([]byte(role))
-	mac.Write(exporter)
-	return mac.Sum(nil), nil
+	return exporter, nil
 }

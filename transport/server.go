@@ -22,7 +22,7 @@ type Handler interface {
 	//
 	// It runs on the connection's reading goroutine, in the order of arrival: it must not
 	// block. body is valid during the call only; nothing of buf may be kept or changed.
-	// A panic is not recovered.
+	// A panic is not recovered. The kind 255 is the transport's own.
 	Serve(s *Session, id uint64, kind uint8, body, buf []byte) (answer []byte, done bool, err error)
 }
 
@@ -36,7 +36,7 @@ type Server struct {
 
 	mu          sync.Mutex // guards what follows
 	closed      bool
-	conns       map[net.Conn]struct{} // all that are open
+	conns       map[net.Conn]*Session // all that are open, nil until they have proved themselves
 	named       map[string][]*Session // by who is at the other end, the oldest first: see replace.go
 	handshaking int                   // how many of conns have not proved themselves
 	serving     int                   // and how many have, and were let in
@@ -53,7 +53,7 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cred, err := newCredentials(cfg.Secret, true)
+	cred, err := newCredentials(&cfg, true)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 		cfg:     cfg,
 		cred:    cred,
 		handler: handler,
-		conns:   make(map[net.Conn]struct{}),
+		conns:   make(map[net.Conn]*Session),
 		named:   make(map[string][]*Session),
 		logged:  make(map[string]time.Time),
 	}, nil
@@ -82,7 +82,7 @@ func (s *Server) ServeConn(raw net.Conn) {
 		s.turnAway(raw)
 		return
 	}
-	s.conns[raw] = struct{}{}
+	s.conns[raw] = nil
 	s.handshaking++
 	s.wg.Go(func() { s.serve(raw) })
 	s.mu.Unlock()
@@ -103,7 +103,13 @@ func (s *Server) serve(raw net.Conn) {
 	session, err := s.handshake(raw)
 	s.mu.Lock()
 	s.handshaking--
+	if session != nil {
+		s.conns[raw] = session
+	}
 	s.mu.Unlock()
+	if err == nil && session.revoked() { // meanwhile: who looked through conns has not seen it
+		err = &RefusedError{Reason: statusWrongSecret.reason()}
+	}
 	if err == nil {
 		err = session.run()
 	}

@@ -20,6 +20,7 @@ type Session struct {
 	value    any
 	admitted bool // it has a place among the server's connections; guarded by Server.mu
 	cfg      *Config
+	cred     *credentials
 	handler  Handler
 	writer   chan struct{} // holds one token: whoever put it there may write
 	bound    time.Time     // the write deadline; of who has the token
@@ -29,7 +30,7 @@ type Session struct {
 	out  []byte       // answers to what has been read; of the reading goroutine alone
 	open atomic.Int64 // requests that are to be answered later
 
-	mu     sync.Mutex // guards what follows; never held while writing
+	mu     sync.Mutex // guards what follows, and link.key; never held while writing
 	late   []byte     // answers not yet taken by the writing goroutine
 	spare  []byte     // the other buffer, nil while it is being written
 	closed bool
@@ -40,6 +41,7 @@ func newSession(s *Server, l link, value any) *Session {
 		link:    l,
 		value:   value,
 		cfg:     &s.cfg,
+		cred:    s.cred,
 		handler: s.handler,
 		writer:  make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
@@ -161,6 +163,10 @@ func (s *Session) serve(frame []byte) error {
 	if s.open.Load() >= int64(s.cfg.MaxInFlight) {
 		s.out = beginFrame(s.out, id, statusBusy)
 		endFrame(s.out, start)
+		return nil
+	}
+	if kind == kindProve {
+		s.out = s.proveAgain(s.out, id, body)
 		return nil
 	}
 	answer, done, err := s.handler.Serve(s, id, kind, body, beginFrame(s.out, id, statusOK))
