@@ -42,7 +42,11 @@ func (n *Node) askLease(v *view, id ledger.ID, l limiter.Limit, a lease.Ask) {
 }
 
 // serveRecall answers a recall, when what was granted before it has arrived.
-func (n *Node) serveRecall(t *transport.Session, id uint64, c *wire.Recall, from ledger.Origin, buf []byte) ([]byte, bool, error) {
+func (n *Node) serveRecall(t *transport.Session, id uint64, body []byte, from ledger.Origin, buf []byte) ([]byte, bool, error) {
+	c := &wire.Recall{}
+	if err := c.ReadRequest(body); err != nil {
+		return buf, true, err
+	}
 	wait := n.near.Recall(c, from, n.clock.age(), false)
 	if wait == nil {
 		return c.AppendAnswer(buf), true, nil

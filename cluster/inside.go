@@ -42,7 +42,7 @@ package cluster
 //	what time is it?                  internal/ctime; clock.go reads the clock, sync.go asks the others
 //	which day is it?                  calendar.go, internal/ctime (Wall)
 //	what is on the wire?              package internal/wire; in gossip, internal/membership
-//	what may a peer ask?              serve.go
+//	what may a peer ask?              serve.go, atonce.go
 //	one port for all of it            internal/port; network.go for its address
 //	when does a node start and end?   node.go, leave.go
 //	what does it do by itself?        loop.go

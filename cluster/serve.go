@@ -58,162 +58,79 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 // Serve answers one request.
 func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
 	n, from := s.n, t.Value().(*session)
-	if n.wakeUp(n.clock.read()); from.epoch != n.epoch.Load() {
-		t.Close() // what waited while this process was stopped is of no use to anybody
-		return buf, true, errStopped
-	}
-	if kind != wire.KindTime {
-		n.rouse()
-	}
-	if kind != wire.KindTime && !n.timed.Load() {
-		return buf, true, errStarting
-	}
-	switch kind {
-	case wire.KindTake, wire.KindGive, wire.KindReset, wire.KindKeep, wire.KindTime:
-	default: // until the other one is gone, the peer may read the clock and take, and nothing else
-		if n.members.Namesake(processOf(from.Hello), from.Addr) != nil {
-			return buf, true, fmt.Errorf("cluster: another node is named %q", from.Name)
-		}
-	}
-	switch kind {
-	case wire.KindShip, wire.KindComplete, wire.KindCaughtUp:
-		if err := n.refuseSlots(kind, from); err != nil {
-			return buf, true, err // they stay due
-		}
+	if err := n.mayAsk(t, kind, from); err != nil {
+		return buf, true, err
 	}
 	switch kind {
 	case wire.KindTake, wire.KindGive, wire.KindReset:
-		c := &from.call
-		*c = takeCall{}
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		if c.tally = from.tally; c.Asker == 0 {
-			c.Asker = from.Origin
-		} else {
-			c.tally = n.tallies.Of(c.Asker, n.clock.age())
-		}
-		if n.serveHeld(kind, c) {
-			return c.AppendAnswer(buf), true, nil
-		}
-		return n.passOn(t, id, kind, *c, from.Hello, buf)
-	case wire.KindKeep:
-		var c wire.Keep
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		n.holds.End(c.ID, c.Cost)
-		return buf, true, nil
-	case wire.KindExplain:
-		c := &wire.Explain{}
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		n.explain(c)
-		return c.AppendAnswer(buf), true, nil
-	case wire.KindForget:
-		var c wire.Forget
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		n.near.Forget(c.ID, n.clock.age())
-		return buf, true, nil
-	case wire.KindShip:
-		return buf, true, n.receiveShip(body, from)
-	case wire.KindLeaving:
-		if err := (&wire.Leaving{}).ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		if !n.members.Goodbye(processOf(from.Hello)) {
-			return buf, true, errStarting // it is not known yet: it will say so again
-		}
-		n.kick(n.changed)
-		return buf, true, nil
-	case wire.KindCaughtUp:
-		var c wire.CaughtUp
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		if n.members.CaughtUp(processOf(from.Hello), c.Fingerprint) {
-			n.kick(n.changed)
-		}
-		if p := n.view.Load().byName[from.Name]; c.Ask && p != nil {
-			p.caughtUp.Store(0)
-			n.kick(n.flush)
-		}
-		return buf, true, nil
-	case wire.KindTime:
-		var c wire.Time
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		c.Age, c.Now = n.clock.age(), n.clock.now()
-		c.Wall, c.Agree = n.wallAhead(), n.wall.Ahead()
-		c.Far, c.Begun = time.Duration(n.far.Load()), n.settled.Load()
-		return c.AppendAnswer(buf), true, nil
-	case wire.KindComplete:
-		var c wire.Complete
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		ahead := n.clock.Ahead()
-		if err := n.sameTime(from, c.Now, n.clock.ownNow()+ahead); err != nil {
-			return buf, true, err
-		}
-		for i := range c.Slots {
-			c.Slots[i] = c.Slots[i].Move(-ahead)
-		}
-		return buf, true, n.completed(&c, from)
-	case wire.KindLease:
-		var c wire.Lease
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		n.grant(&c, from.Hello)
-		return c.AppendAnswer(buf), true, nil
+		return n.serveTake(t, id, kind, body, from, buf)
 	case wire.KindRecall:
-		c := &wire.Recall{}
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		return n.serveRecall(t, id, c, from.Origin, buf)
-	case wire.KindUndo:
-		c := &wire.Undo{}
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		for i := range c.List {
-			u := &c.List[i]
-			if u.Asker == 0 {
-				u.Asker = from.Origin
-			}
-			if n.forget(u, !u.Relay && u.Asker == from.Origin) {
-				c.Done++
-			}
-		}
-		return c.AppendAnswer(buf), true, nil
+		return n.serveRecall(t, id, body, from.Origin, buf)
 	case wire.KindVote, wire.KindRecord, wire.KindRecover:
 		return n.serveVoter(t, id, kind, body, from, buf)
-	case wire.KindTable:
-		var c wire.Table
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		c.Fingerprint = n.view.Load().table.Fingerprint()
-		return c.AppendAnswer(buf), true, nil
 	case wire.KindClaim:
-		c := &wire.Claim{}
-		if err := c.ReadRequest(body); err != nil {
-			return buf, true, err
-		}
-		select {
-		case n.claims <- asking{t, id, c, from.Hello}:
-			return buf, false, nil
-		default:
-			return buf, true, errTooMany
-		}
+		return n.serveClaim(t, id, body, from, buf)
 	}
-	return buf, true, fmt.Errorf("cluster: unknown kind of call %d", kind)
+	buf, err := n.serveAtOnce(kind, body, from, buf)
+	return buf, true, err
+}
+
+// mayAsk refuses what nobody should be told, or believed, now.
+func (n *Node) mayAsk(t *transport.Session, kind uint8, from *session) error {
+	if n.wakeUp(n.clock.read()); from.epoch != n.epoch.Load() {
+		t.Close() // what waited while this process was stopped is of no use to anybody
+		return errStopped
+	}
+	if kind == wire.KindTime {
+		return nil
+	}
+	if n.rouse(); !n.timed.Load() {
+		return errStarting
+	}
+	switch kind {
+	case wire.KindTake, wire.KindGive, wire.KindReset, wire.KindKeep:
+		return nil
+	}
+	if n.members.Namesake(processOf(from.Hello), from.Addr) != nil { // until that is gone, it may take, and nothing else
+		return fmt.Errorf("cluster: another node is named %q", from.Name)
+	}
+	switch kind {
+	case wire.KindShip, wire.KindComplete, wire.KindCaughtUp:
+		return n.refuseSlots(kind, from) // they stay due
+	}
+	return nil
+}
+
+// serveTake answers a request about a budget: at once where this node holds it.
+func (n *Node) serveTake(t *transport.Session, id uint64, kind uint8, body []byte, from *session, buf []byte) ([]byte, bool, error) {
+	c := &from.call
+	*c = takeCall{}
+	if err := c.ReadRequest(body); err != nil {
+		return buf, true, err
+	}
+	if c.tally = from.tally; c.Asker == 0 {
+		c.Asker = from.Origin
+	} else {
+		c.tally = n.tallies.Of(c.Asker, n.clock.age())
+	}
+	if n.serveHeld(kind, c) {
+		return c.AppendAnswer(buf), true, nil
+	}
+	return n.passOn(t, id, kind, *c, from.Hello, buf)
+}
+
+// serveClaim leaves a claim to the loop.
+func (n *Node) serveClaim(t *transport.Session, id uint64, body []byte, from *session, buf []byte) ([]byte, bool, error) {
+	c := &wire.Claim{}
+	if err := c.ReadRequest(body); err != nil {
+		return buf, true, err
+	}
+	select {
+	case n.claims <- asking{t, id, c, from.Hello}:
+		return buf, false, nil
+	default:
+		return buf, true, errTooMany
+	}
 }
 
 var errStarting = errors.New("cluster: the node does not know the time yet")

@@ -20,6 +20,7 @@ const (
 	module  = "github.com/weir-go/weir"
 	root    = ".."
 	lineMax = 300
+	funcMax = 70 // lines of a function that is no test
 )
 
 // allowed says what the source of each package may import beyond the standard library, and
@@ -196,6 +197,20 @@ func TestFileLength(t *testing.T) {
 		for _, f := range files {
 			lines := bytes.Count(f.text, []byte("\n"))
 			assert.LessOrEqual(t, lines, lineMax, "%s has %d lines", f.path, lines)
+		}
+	}
+}
+
+// A function fits on a screen.
+func TestFunctionLength(t *testing.T) {
+	for _, files := range sources(t) {
+		for _, f := range files {
+			for _, d := range f.file.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok {
+					lines := bytes.Count(f.text[fn.Pos()-f.file.FileStart:fn.End()-f.file.FileStart], []byte("\n")) + 1
+					assert.LessOrEqual(t, lines, funcMax, "%s: %s has %d lines", f.path, fn.Name, lines)
+				}
+			}
 		}
 	}
 }
