@@ -55,7 +55,16 @@ func (o *oracle) throttled(w *window) {
 		if n < 3 || n < int64(o.h.s.nodes) || owner == name(c.node) || owner != ownerAmong(b, left) {
 			continue
 		}
-		quota := b.lim.Quota // those that are left are a majority
+		voters := 0
+		for _, i := range left {
+			if i < o.h.s.nodes {
+				voters++
+			}
+		}
+		if b.lim.Split == limiter.SplitQuorum && voters < o.h.s.nodes/2+1 {
+			continue // rightly: those that are left are no majority
+		}
+		quota := b.lim.Quota
 		if b.lim.Split == limiter.SplitShare {
 			quota = quota * (n - 1) / n
 		}

@@ -240,7 +240,7 @@ func (o *oracle) gridAfter(b int, at time.Time) grid {
 	x := o.h.s.budgets[b]
 	var by *take
 	for _, y := range o.h.takes {
-		if y.budget != b || y.from.Before(at) || y.look == 0 || by != nil && y.look > by.look {
+		if y.budget != b || y.from.Before(at) || y.look == 0 || y.d.Degraded || y.err != nil || by != nil && y.look > by.look {
 			continue
 		}
 		if by == nil || y.to.Sub(y.from) < by.to.Sub(by.from) {
