@@ -54,6 +54,16 @@ type Config struct {
 	//
 	// A node without a secret can only use loopback addresses.
 	Secret Secret
+	// Secrets are several, instead of Secret, so that they can change while the cluster runs: the
+	// node proves the first, and lets in who proves any; at most four. Change them by
+	// Node.SetSecrets, or by a restart, one step at a time on all nodes: {old, new},
+	// {new, old}, {new}. They need an IDSecret.
+	Secrets []Secret
+	// IDSecret is what the ids are made from that stand for keys, in memory and between nodes. It
+	// opens nothing, and never changes while the cluster runs: nodes that differ refuse each
+	// other. Empty means Secret; so a cluster that has had one Secret takes that as its IDSecret
+	// from the first time that it has Secrets.
+	IDSecret Secret
 	// Label keeps clusters apart that can reach each other. Empty means "weir"; at
 	// most 64 bytes.
 	Label string
@@ -164,8 +174,6 @@ func (c Config) validate() error {
 		return bad("Name", strconv.Quote(c.Name), fmt.Sprintf("is longer than %d bytes", nameMax))
 	case len(c.Label) > labelMax:
 		return bad("Label", strconv.Quote(c.Label), fmt.Sprintf("is longer than %d bytes", labelMax))
-	case c.Secret.check() != "":
-		return bad("Secret", fmt.Sprintf("of %d bytes", len(c.Secret)), c.Secret.check())
 	case c.MaxKeys < 1:
 		return bad("MaxKeys", c.MaxKeys, "is not positive")
 	case c.Replicas < 1 || c.Replicas > 2:
@@ -182,6 +190,9 @@ func (c Config) validate() error {
 		return bad("CallTimeout", c.CallTimeout, "is not within 1ms to 1m")
 	case c.FlushInterval < time.Millisecond || c.FlushInterval > time.Minute:
 		return bad("FlushInterval", c.FlushInterval, "is not within 1ms to 1m")
+	}
+	if err := c.checkSecrets(); err != nil {
+		return err
 	}
 	if _, port, err := net.SplitHostPort(c.Bind); err != nil {
 		return bad("Bind", strconv.Quote(c.Bind), `is not "host:port" or ":port"`)
@@ -208,7 +219,7 @@ func (c Config) validate() error {
 			return bad("Join", strconv.Quote(a), "has no host")
 		case port == "" || noPort != nil || number == 0:
 			return bad("Join", strconv.Quote(a), "has no port within 1 to 65535")
-		case noIP == nil && len(c.Secret) == 0 && !ip.IsLoopback():
+		case noIP == nil && len(c.secrets()) == 0 && !ip.IsLoopback():
 			return bad("Join", strconv.Quote(a), "is not a loopback address: a node without a Secret would trust whoever answers there")
 		}
 	}
@@ -234,7 +245,7 @@ func (c Config) resolveBind(ctx context.Context) (string, error) {
 		}
 		host = ip.String()
 	}
-	if len(c.Secret) == 0 && !ip.IsLoopback() {
+	if len(c.secrets()) == 0 && !ip.IsLoopback() {
 		return "", fmt.Errorf("cluster: %w: Bind %q is not a loopback address: a node without a Secret would trust everybody who reaches it", ErrConfig, c.Bind)
 	}
 	return net.JoinHostPort(host, port), nil

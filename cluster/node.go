@@ -2,9 +2,7 @@ package cluster
 
 import (
 	"context"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -45,6 +43,9 @@ type Node struct {
 	quorum *agreement // nil without voters
 	holds  ledger.Holds
 	calls  sync.Pool // of *takeCall
+
+	keyring   *transport.Keyring // nil without a secret
+	secretsMu sync.Mutex         // guards the order of SetSecrets
 
 	port     *port.Port
 	server   *transport.Server
@@ -125,6 +126,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		changed: make(chan struct{}, 1), flush: make(chan struct{}, 1), steps: make(chan struct{}, 1),
 		claims: make(chan asking, claimQueue), started: make(chan struct{}),
 		meet: make(chan string, meetQueue)}
+	if secrets := cfg.secrets(); len(secrets) > 0 {
+		n.keyring = transport.NewKeyring(callKeys(secrets)...)
+	}
 	n.near, n.tallies = lease.NewTable(), tally.New()
 	n.calls.New = func() any { return new(takeCall) }
 	n.clock.init(cfg.Now)
@@ -135,7 +139,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	n.members, n.contest = membership.New(self, cfg.ForgetAfter, cfg.ExpectedNodes), membership.NewContest(self)
 	n.own = n.tallies.Of(n.origin, 0)
 	n.shares.Store(cfg.Split == limiter.SplitShare)
-	n.hasher = ledger.NewHasher(cfg.Secret)
+	n.hasher = ledger.NewHasher(cfg.idSecret())
 	n.ledger = ledger.NewLedger(n.origin, cfg.MaxKeys)
 	for part := range ledger.Partitions {
 		n.ledger.Hold(part, false)
@@ -209,7 +213,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 }
 
 func (n *Node) gossipConfig() membership.GossipConfig {
-	return membership.GossipConfig{Label: n.cfg.Label, Secret: n.cfg.Secret, Port: n.port, Bound: n.port.Addr(), Advertise: n.addr,
+	return membership.GossipConfig{Label: n.cfg.Label, Secrets: bytesOf(n.cfg.secrets()), Port: n.port, Bound: n.port.Addr(), Advertise: n.addr,
 		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.logs.Once}
 }
 
@@ -218,15 +222,7 @@ func (n *Node) transportConfig() transport.Config {
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
 		return n.cfg.Network.Dial(ctx, port.InZone(addr, n.cfg.zone()))
 	}
-	c := transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, MaxConns: 2 * ring.Partitions}
-	if len(n.cfg.Secret) > 0 {
-		key, err := hkdf.Key(sha256.New, n.cfg.Secret, nil, "weir calls v1", 32)
-		if err != nil {
-			panic(err) // only for a length that HKDF cannot give
-		}
-		c.Secret = key
-	}
-	return c
+	return transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, Keyring: n.keyring, MaxConns: 2 * ring.Partitions}
 }
 
 // Close ends the node as a crash would: nothing is handed over. It waits for the

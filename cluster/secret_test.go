@@ -26,7 +26,7 @@ func TestNewSecret(t *testing.T) {
 // However a Config, or what has one, is printed, its secret is not.
 func TestSecretIsNotShown(t *testing.T) {
 	const text = "correct-horse-battery"
-	c := Config{Name: "node1", Secret: []byte(text)}
+	c := Config{Name: "node1", Secret: []byte(text), Secrets: []Secret{[]byte(text)}, IDSecret: []byte(text)}
 	outer := struct {
 		Cluster *Config
 		By      map[string]Config

@@ -38,7 +38,7 @@ type session struct {
 // do not end each other's.
 func (s *session) Who() (peer string, process uint64) { return s.Name + " " + s.Addr, uint64(s.Origin) }
 
-// Hello refuses nodes of another ring scheme.
+// Hello refuses nodes of another ring scheme, and those whose keys have other ids.
 func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	h, err := wire.ReadHello(b)
 	if err != nil {
@@ -47,6 +47,11 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 	if h.Scheme != ring.Scheme {
 		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.Scheme, nameMax, h.Name, ring.Scheme)
 		s.n.logs.Once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
+		return nil, nil, err
+	}
+	if h.IDs != 0 && h.IDs != s.n.hasher.Mark() {
+		err := fmt.Errorf("keys have other ids: the IDSecret of node %.*q is not ours", nameMax, h.Name)
+		s.n.logs.Once("ids "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}
 	s.n.heardOf(h)

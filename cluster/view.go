@@ -166,6 +166,7 @@ func (n *Node) moveTo(v *view) {
 		n.met.Store(true)
 	}
 	n.view.Store(v)
+	n.renewPeers() // SetSecrets may have seen the old view
 	n.transfer(old, v)
 	n.adopt(v)
 	n.settled.Store(true)

@@ -47,6 +47,11 @@ func (h Hasher) ID(key string, window time.Duration, a Algorithm) ID {
 	return ID{Hi: hi ^ apart(window, a), Lo: lo}
 }
 
+// Mark tells hashers apart, and nothing of their keys to who does not know them.
+func (h Hasher) Mark() uint64 {
+	return max(siphash.Hash(h.k0, h.k1, []byte("weir: which ids are these?")), 1)
+}
+
 // LocalHasher makes ids that never leave the process. Without a peer to agree with,
 // the hash can be the one of Go's maps, which most processors compute in half the
 // time of SipHash. Two hashes under two random seeds make the 128 bits. Who sends

@@ -1,8 +1,6 @@
 package membership
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
 	"log"
 	"log/slog"
@@ -24,14 +22,15 @@ type Gossip struct {
 	leaving atomic.Bool
 
 	list   *memberlist.Memberlist
-	gate   chan struct{} // its place is for who ends list, which takes its time
-	closed bool          // the same one's: memberlist panics when it leaves after it was shut down
+	ring   *memberlist.Keyring // nil without a secret
+	gate   chan struct{}       // its place is for who ends list, which takes its time
+	closed bool                // the same one's: memberlist panics when it leaves after it was shut down
 }
 
 // GossipConfig is what Gossip needs of a node. None of its functions may block.
 type GossipConfig struct {
 	Label            string
-	Secret           []byte // empty is none
+	Secrets          [][]byte // none: nothing is encrypted
 	Port             memberlist.NodeAwareTransport
 	Bound, Advertise netip.AddrPort
 	Log              *slog.Logger
@@ -76,13 +75,14 @@ func (g *Gossip) config() (*memberlist.Config, error) {
 	c.DelegateProtocolVersion, c.DelegateProtocolMin, c.DelegateProtocolMax = Version, Version, Version
 	c.Delegate, c.Events, c.Conflict, c.Alive = g, g, g, g
 	c.Logger = log.New(&gossipLog{to: g.cfg.Log}, "", 0)
-	if len(g.cfg.Secret) > 0 {
-		key, err := hkdf.Key(sha256.New, g.cfg.Secret, nil, "weir gossip v1", 32)
-		if err != nil {
+	if keys := gossipKeys(g.cfg.Secrets); len(keys) > 0 {
+		var err error
+		if g.ring, err = memberlist.NewKeyring(keys, keys[0]); err != nil {
 			return nil, err
 		}
-		c.SecretKey = key
+		c.Keyring = g.ring
 	}
+	g.cfg.Secrets = nil
 	return c, nil
 }
 

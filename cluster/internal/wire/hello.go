@@ -13,10 +13,11 @@ type Hello struct {
 	Scheme     string   // of the ring: nodes whose schemes differ refuse each other
 	Taken      string   // in an answer: the address of another living node that has the asker's name
 	Voters     []uint64 // marks of the voters' names
+	IDs        uint64   // which ids keys have: nodes that differ refuse each other; 0: not told
 }
 
 const (
-	helloFields    = 6
+	helloFields    = 7
 	helloFieldsMin = 4 // of earlier versions
 )
 
@@ -32,7 +33,7 @@ func (h Hello) Encode() []byte {
 	for _, mark := range h.Voters {
 		b = transport.AppendUint(b, mark)
 	}
-	return b
+	return transport.AppendUint(b, h.IDs)
 }
 
 // ReadHello decodes one. How long its strings are, transport.MaxHello bounds.
@@ -52,6 +53,10 @@ func ReadHello(b []byte) (h Hello, err error) {
 		for range r.ArrayLen(VotersMax) {
 			h.Voters = append(h.Voters, r.Uint())
 		}
+		known++
+	}
+	if n > known {
+		h.IDs = r.Uint()
 		known++
 	}
 	return h, finish(&r, n, known)

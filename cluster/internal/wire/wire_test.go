@@ -68,7 +68,7 @@ var (
 	aWord  = Word{Fresh: true, Life: 1 << 63, Lives: []Life{{Mark: 1 << 62, Life: 3}, {}}}
 )
 
-var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947", Voters: []uint64{1, 1 << 63}}
+var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947", Voters: []uint64{1, 1 << 63}, IDs: 1 << 62}
 
 // fresh is an empty message of m's type.
 func fresh(m Message) Message { return reflect.New(reflect.TypeOf(m).Elem()).Interface().(Message) }
@@ -132,9 +132,9 @@ func TestSkipsWhatItDoesNotKnow(t *testing.T) {
 // A node of an earlier version introduces itself without the last elements.
 func TestShortHello(t *testing.T) {
 	h := aHello
-	h.Taken, h.Voters = "", nil
+	h.Taken, h.Voters, h.IDs = "", nil, 0
 	b := h.Encode()
-	for range 2 {
+	for range 3 {
 		b = b[:len(b)-1]
 		b[0]--
 		got, err := ReadHello(b)
