@@ -100,3 +100,31 @@ func ExampleNode_Leave() {
 	// <nil>
 	// 6 <nil>
 }
+
+// Why is this client limited? Who decides, what was counted, what is left; then all of it is given
+// back.
+func ExampleNode_Explain() {
+	ctx := context.Background()
+	node, err := cluster.Start(ctx, cluster.Config{Name: "first"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close()
+
+	daily := limiter.Per(10, 24*time.Hour)
+	for range 12 {
+		if _, err := node.Take(ctx, "key", daily, 1); err != nil {
+			fmt.Println(err)
+		}
+	}
+	e, err := node.Explain(ctx, "key", daily)
+	fmt.Println(e.Holder, e.Counts, e.Decision.Remaining, err)
+	fmt.Println(node.Reset(ctx, "key", daily))
+	e, err = node.Explain(ctx, "key", daily)
+	fmt.Println(e.Holder, e.Counts, e.Decision.Remaining, err)
+	// Output:
+	// first [{first 10 0}] 0 <nil>
+	// <nil>
+	// first [] 10 <nil>
+}

@@ -89,3 +89,34 @@ func ExampleBudgetKey() {
 	// <nil>
 	// 5 <nil>
 }
+
+// What a request would meet, what a subject has left, and how it is let off: a ban is lifted, too.
+func ExampleMiddleware_Look() {
+	login := middleware.Rule{Name: "login", Limit: limiter.Per(3, 24*time.Hour), Ban: middleware.Ban{After: 5, For: time.Hour}}
+	m, err := middleware.New(limiter.NewLocal(limiter.Config{}), middleware.Policy{Default: []middleware.Rule{login}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	request := httptest.NewRequest("POST", "/login", nil) // from 192.0.2.1
+	for range 9 {
+		m.Wrap(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), request)
+	}
+	for _, e := range m.Explain(request) {
+		fmt.Println("a request:", e.Rule, e.Verdict)
+	}
+	looks, err := m.Look(request.Context(), "login", "192.0.2.1")
+	for _, l := range looks[:2] {
+		fmt.Println(l.Of, "refuses:", l.Refuses, err)
+	}
+	fmt.Println(m.Reset(request.Context(), "login", "192.0.2.1"))
+	for _, e := range m.Explain(request) {
+		fmt.Println("a request:", e.Rule, e.Verdict)
+	}
+	// Output:
+	// a request: login banned
+	// rule refuses: true <nil>
+	// ban refuses: true <nil>
+	// <nil>
+	// a request: login returned
+}
