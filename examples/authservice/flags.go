@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 )
@@ -18,7 +19,10 @@ type options struct {
 	advertise string
 	name      string
 	join      []string
-	secret    []byte
+	secret    cluster.Secret   // the one that is proved
+	secrets   []cluster.Secret // all of the file's, where they may change
+	ids       cluster.Secret   // stays when they do
+	file      string           // that the secrets are from, or ""
 	split     limiter.Split
 	expected  int
 	voters    []string
@@ -48,13 +52,13 @@ const (
 
 const usage = `usage: [WEIR_SECRET=…] authservice [flags]
 
-WEIR_SECRET (or -secret-file) is the same on all nodes, at least 16 bytes, better 32 random
-ones. Without it a node stays on loopback.
+WEIR_SECRET (or -secret-file) is the same on all nodes: openssl rand -base64 32 makes one.
+Without it a node stays on loopback. With -id-secret-file it can change while they run.
 
 `
 
 // texts are the flags that need more than their package to be read.
-type texts struct{ join, split, voters, trusted, headers, origins, secretFile, signingFile string }
+type texts struct{ join, split, voters, trusted, headers, origins, secretFile, idFile, signingFile string }
 
 // define names all flags.
 func (o *options) define(f *flag.FlagSet, x *texts) {
@@ -66,7 +70,9 @@ func (o *options) define(f *flag.FlagSet, x *texts) {
 	f.StringVar(&o.name, "name", "", "the node's name, unique in the cluster (with -nodes 1); default: host name and a random part")
 	f.StringVar(&x.join, "join", "", "`addresses` of other nodes (their -bind), host:port with commas between; best one name that\n"+
 		"has all nodes' addresses (with -nodes 1)")
-	f.StringVar(&x.secretFile, "secret-file", "", "`file` with the cluster's secret, instead of WEIR_SECRET")
+	f.StringVar(&x.secretFile, "secret-file", "", "`file` with the cluster's secret, instead of WEIR_SECRET; with -id-secret-file several, a line each: the\n"+
+		"first is proved to other nodes, all are accepted; read again on SIGHUP")
+	f.StringVar(&x.idFile, "id-secret-file", "", "`file` with the secret that stays when the others change: ids and what clients keep are made from it")
 	f.StringVar(&x.split, "split", "full", "what a `side` of a split cluster admits: full, share or quorum")
 	f.StringVar(&x.voters, "voters", "", "`names` of the nodes of which a majority decides with quorum, with commas between, the same on all\n"+
 		"nodes; with -nodes above 1, its first five unless said otherwise")

@@ -77,6 +77,7 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		fmt.Fprintln(stderr, "authservice:", err)
 		return codeOf(err)
 	}
+	defer followSecrets(opt, servers, log)()
 	greet(stdout, servers, opt)
 	if !opt.try {
 		<-ctx.Done()
@@ -102,9 +103,10 @@ func codeOf(err error) int {
 // start starts the nodes, one after the other. After an error it returns those that run.
 func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (servers []*service.Server, err error) {
 	c := service.Config{Policy: limits.policy(), Issuer: opt.issuer, Origins: opt.origins, Drain: opt.drain,
-		Cluster: cluster.Config{Name: opt.name, Advertise: opt.advertise, Join: opt.join, Secret: opt.secret,
+		Cluster: cluster.Config{Name: opt.name, Advertise: opt.advertise, Join: opt.join,
 			Split: opt.split, Voters: opt.voters, ExpectedNodes: opt.expected, CallTimeout: opt.timeout, Logger: log}}
-	secret := opt.secret
+	opt.prove(&c.Cluster)
+	secret := opt.lasting()
 	if opt.alone() {
 		secret, c.Agents = nil, service.NewAgents()
 	}

@@ -50,6 +50,7 @@ func TestParse(t *testing.T) {
 		"-cors-origin", "https://a.example, http://localhost:3000", "-call-timeout", "250ms", "-drain", "0s"}, "", io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, "a secret of the cluster", string(o.secret), "without the end of the line")
+	assert.Len(t, o.secrets, 1)
 	assert.NotNil(t, o.signing)
 	assert.True(t, o.alone(), "three nodes")
 	assert.Equal(t, middleware.XRateLimitSeconds|middleware.IETF, o.headers)
@@ -79,6 +80,9 @@ func TestFollowing(t *testing.T) {
 func TestBadFlags(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	require.NoError(t, os.WriteFile(one, []byte("a secret of the cluster"), 0o600))
+	require.NoError(t, os.WriteFile(two, []byte("a secret of the cluster\r\nanother secret of it\n"), 0o600))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -117,6 +121,10 @@ func TestBadFlags(t *testing.T) {
 		{"-secret-file /does/not/exist", "", 2, []string{"-secret-file", `"/does/not/exist"`, "no such file"}},
 		{"-secret-file " + empty, "", 2, []string{"-secret-file", empty, "is empty"}},
 		{"-secret-file " + empty, "sixteen bytes and more", 2, []string{"-secret-file", "WEIR_SECRET"}},
+		{"-secret-file " + two, "", 2, []string{"-secret-file", two, "-id-secret-file"}},
+		{"-nodes 1 -id-secret-file " + two + " -secret-file " + two, "", 2, []string{"-id-secret-file", "several lines"}},
+		{"-nodes 1 -id-secret-file " + empty, "sixteen bytes and more", 2, []string{"-id-secret-file", empty, "is empty"}},
+		{"-nodes 1 -id-secret-file " + one, "", 2, []string{"-id-secret-file", "needs a secret"}},
 		{"-advertise 10.0.0.1:7946", "", 2, []string{"-advertise", "-nodes 1"}},
 		{"-http 8080", "", 2, []string{"-http", `"8080"`}},
 		{"-bind 127.0.0.1:65535", "", 2, []string{"-bind", `"127.0.0.1:65535"`}},

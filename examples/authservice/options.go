@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/examples/authservice/service"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
@@ -45,7 +45,7 @@ func parse(args []string, secret string, stderr io.Writer) (o options, err error
 		func() error { return o.check(set, x) },
 		func() error { return o.read(x) },
 		func() error { return o.ports(set) },
-		func() error { return o.secrets(x, secret) },
+		func() error { return o.readFiles(x, secret) },
 	} {
 		if err := step(); err != nil {
 			return o, err
@@ -125,23 +125,36 @@ func (o *options) read(x texts) (err error) {
 	return nil
 }
 
-// secrets reads the files that must not be on a command line.
-func (o *options) secrets(x texts, secret string) error {
-	if x.secretFile != "" {
-		if secret != "" {
-			return bad("secret-file", x.secretFile, "excludes WEIR_SECRET: use one of the two")
-		}
-		text, err := os.ReadFile(x.secretFile)
-		if err != nil {
-			return bad("secret-file", x.secretFile, "cannot be read: "+err.Error())
-		}
-		if secret = strings.TrimRight(string(text), "\r\n"); secret == "" {
-			return bad("secret-file", x.secretFile, "is empty")
-		}
+// readFiles reads the files that must not be on a command line.
+func (o *options) readFiles(x texts, secret string) error {
+	if x.secretFile != "" && secret != "" {
+		return bad("secret-file", x.secretFile, "excludes WEIR_SECRET: use one of the two")
 	}
-	o.secret = []byte(secret)
-	if o.nodes > 1 && secret == "" {
-		o.secret = []byte(rand.Text()) // shared by the nodes of this process, and by nobody else
+	o.secret = cluster.Secret(secret)
+	if x.secretFile != "" {
+		all, err := readSecrets(x.secretFile)
+		if err != nil {
+			return bad("secret-file", x.secretFile, err.Error())
+		}
+		o.secret, o.secrets, o.file = all[0], all, x.secretFile
+	}
+	if x.idFile != "" {
+		all, err := readSecrets(x.idFile)
+		switch {
+		case err != nil:
+			return bad("id-secret-file", x.idFile, err.Error())
+		case len(all) > 1:
+			return bad("id-secret-file", x.idFile, "has several lines")
+		case len(o.secret) == 0:
+			return bad("id-secret-file", x.idFile, "needs a secret beside it: -secret-file")
+		}
+		o.ids = all[0]
+	}
+	if len(o.secrets) > 1 && len(o.ids) == 0 {
+		return bad("secret-file", x.secretFile, "has several secrets, which needs -id-secret-file")
+	}
+	if o.nodes > 1 && len(o.secret) == 0 {
+		o.secret = cluster.NewSecret() // shared by the nodes of this process, and by nobody else
 	}
 	if x.signingFile == "" {
 		return nil

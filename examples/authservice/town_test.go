@@ -14,6 +14,7 @@ import (
 // town is three nodes in three processes, each with addresses that it keeps over a restart.
 type town struct {
 	t     *testing.T
+	env   []string
 	flags []string
 	hosts [3]string // of 127.0.0.0/8
 	nodes [3]*program
@@ -23,7 +24,13 @@ type town struct {
 // program or of another run of it, they would be in each other's way: they are random.
 func newTown(t *testing.T, flags ...string) *town {
 	t.Helper()
-	w := &town{t: t, flags: flags}
+	return newTownOf(t, []string{"WEIR_SECRET=the secret of a test cluster"}, flags...)
+}
+
+// newTownOf is newTown with another environment.
+func newTownOf(t *testing.T, env []string, flags ...string) *town {
+	t.Helper()
+	w := &town{t: t, env: env, flags: flags}
 	b := make([]byte, 2)
 	rand.Read(b)
 	for i := range w.hosts {
@@ -39,7 +46,7 @@ func newTown(t *testing.T, flags ...string) *town {
 // start starts a node, which joins the others.
 func (w *town) start(i int) {
 	w.t.Helper()
-	w.nodes[i] = launchWith(w.t, []string{"WEIR_SECRET=the secret of a test cluster"}, append([]string{
+	w.nodes[i] = launchWith(w.t, w.env, append([]string{
 		"-nodes", "1", "-name", fmt.Sprint("node", i+1), "-http", w.http(i), "-bind", w.hosts[i] + ":17946",
 		"-join", strings.Join(w.hosts[:], ":17946,") + ":17946", "-call-timeout", "1s"}, w.flags...)...)
 }

@@ -70,7 +70,11 @@ const (
 // middleware.ErrPolicy where the Config is to blame.
 func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Keys == nil {
-		if c.Keys, err = NewKeys(c.Cluster.Secret, nil); err != nil {
+		secret := c.Cluster.IDSecret // it stays when the others change
+		if len(secret) == 0 {
+			secret = c.Cluster.Secret
+		}
+		if c.Keys, err = NewKeys(secret, nil); err != nil {
 			return nil, err
 		}
 	}

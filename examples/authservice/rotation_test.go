@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/ring"
+	"github.com/weir-go/weir/transport"
+)
+
+const (
+	secretBefore = "the secret of a test cluster, before"
+	secretAfter  = "the secret of a test cluster, after"
+)
+
+// stranger is somebody who knows a secret of the cluster's.
+func stranger(t *testing.T, addr, secret string) *transport.Peer {
+	t.Helper()
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "weir calls v1", 32)
+	require.NoError(t, err)
+	p, err := transport.NewPeer(transport.Config{Label: "weir", Secret: key}, addr, func() []byte {
+		b := transport.AppendArrayLen(nil, 4)
+		b = transport.AppendString(b, ring.Scheme)
+		b = transport.AppendString(b, "stranger")
+		b = transport.AppendString(b, "127.0.0.1:1")
+		return transport.AppendUint(b, 1)
+	}, nil)
+	require.NoError(t, err)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// clockCall asks a node for its clock: the least that a peer can ask.
+type clockCall struct{}
+
+const kindTime = 6 // as cluster/internal/wire has it
+
+func (clockCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
+
+func (clockCall) ReadAnswer([]byte) error { return nil }
+
+// The secret is changed by its file and SIGHUP, step by step, in three processes under clients that
+// know nothing of it: no request is lost, and no count. Who has the old secret is connected until
+// then, and shut out afterwards; a node that is restarted finds its budgets.
+func TestRotationLosesNothing(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	dir := t.TempDir()
+	file, ids := filepath.Join(dir, "secrets"), filepath.Join(dir, "ids")
+	write := func(name, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(name+".new", []byte(text), 0o600))
+		require.NoError(t, os.Rename(name+".new", name))
+	}
+	write(ids, "the secret of ids of a test cluster\n")
+	write(file, secretBefore+"\n")
+	w := newTownOf(t, nil, "-drain", "0s", "-secret-file", file, "-id-secret-file", ids, "-policy", written(t, quotaOf(rollQuota)))
+	late := stranger(t, w.hosts[1]+":17946", secretBefore)
+	require.NoError(t, late.Call(t.Context(), time.Now().Add(patience), kindTime, clockCall{}))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var served, bad atomic.Int64
+	var clients sync.WaitGroup
+	for i := range rollers {
+		clients.Go(func() {
+			c := &roller{addrs: []string{w.http(0), w.http(1), w.http(2)}, home: i % 3}
+			defer c.hangUp()
+			pace := time.NewTicker(rollerPace)
+			defer pace.Stop()
+			for ; ctx.Err() == nil; <-pace.C {
+				status, err := c.get()
+				served.Add(1)
+				if status != http.StatusOK || err != nil {
+					bad.Add(1)
+				}
+			}
+		})
+	}
+	for step, text := range []string{secretBefore + "\n" + secretAfter, secretAfter + "\n" + secretBefore, secretAfter} {
+		write(file, text+"\n")
+		for _, p := range w.nodes {
+			p.hangUp()
+			p.awaitLog("the secrets have changed", step+1)
+		}
+		before := served.Load()
+		w.nodes[0].await(func() bool { return served.Load() > before+200 }, "the clients go on")
+	}
+	cancel()
+	clients.Wait()
+	assert.Zero(t, bad.Load(), "of %d", served.Load())
+	for i, p := range w.nodes {
+		assert.Empty(t, p.logged("ERROR"))
+		assert.Empty(t, p.logged("live=2 known=3"), "node%d lost sight of nobody", i+1)
+		assert.Empty(t, p.logged("of a test cluster"), "a secret in the log")
+	}
+	assert.False(t, late.Connected(), "the old secret opens nothing")
+	assert.Error(t, late.Call(t.Context(), time.Now().Add(time.Second), kindTime, clockCall{}))
+	require.NoError(t, stranger(t, w.hosts[1]+":17946", secretAfter).Call(t.Context(), time.Now().Add(patience), kindTime, clockCall{}))
+
+	w.restart(1)
+	resp, err := http.Get("http://" + w.http(1) + "/v1/agents")
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, fmt.Sprint(rollQuota-served.Load()-1), resp.Header.Get("X-RateLimit-Remaining"), "every request is counted, once")
+	write(file, "short\n")
+	w.nodes[0].hangUp()
+	w.nodes[0].awaitLog("secrets not changed, the old ones stay", 1)
+}
