@@ -91,7 +91,7 @@ type Node struct {
 	empty bool // this node has left and handed everything over: it takes nothing more
 
 	forwarded, failovers, degraded, shipped atomic.Int64
-	undone                                  atomic.Int64
+	undone, ringChanges, clockSteps         atomic.Int64
 	far                                     atomic.Int64 // the longest round trip to a peer, in nanoseconds
 	farther                                 atomic.Int64 // the longest that a peer has told of
 	tallies                                 *tally.Tallies

@@ -25,6 +25,8 @@ type Stats struct {
 	Votes       bool          // this node is one of Config.Voters, and knows what it has to know for that
 	VoterLists  int           // different lists of voters that it has seen, its own among them
 	Behind      time.Duration // how long something has been waiting to be shipped
+	RingChanges int64         // how often the ring became another one: nodes came, left or vanished
+	ClockSteps  int64         // jumps of cluster time here
 	ClockOffset time.Duration // cluster time less this node's wall clock
 	WallOffset  time.Duration // the wall clock by which days, weeks and months begin, less this node's
 }
@@ -35,7 +37,8 @@ func (n *Node) Stats() Stats {
 	s := Stats{Stats: limiter.Stats(n.ledger.Stats()), Live: v.seen, Known: v.sets.Base, Pending: int(n.seats.waiting.Load()),
 		Forwarded: n.forwarded.Load(), Failovers: n.failovers.Load(), Degraded: n.degraded.Load(),
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.Denied(), Leased: n.near.Leased(),
-		LeasedOut: n.leases.Leased(), ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
+		LeasedOut: n.leases.Leased(), RingChanges: n.ringChanges.Load(), ClockSteps: n.clockSteps.Load(),
+		ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
 	s.WallOffset = s.ClockOffset + n.wall.Ahead()
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {

@@ -143,6 +143,7 @@ func (n *Node) stepClock() {
 	if d == 0 {
 		return
 	}
+	n.clockSteps.Add(1)
 	n.near.ForgetAll(n.clock.age())
 	for _, p := range n.view.Load().all {
 		p.time.Doubt()

@@ -29,6 +29,8 @@ type view struct {
 	serial    uint32          // views are numbered
 	lossAt    time.Duration   // age at which a node vanished last
 	backAt    time.Duration   // age at which one came back last; 0 if none did
+	cutAt     time.Duration   // age at which fewer members counted than before, the last time
+	wasCut    bool            // that has happened
 }
 
 // holderPeer is the peer of a rank of a partition; nil if there is none or it is
@@ -135,6 +137,9 @@ func (n *Node) makeView(old *view, now *membership.Snapshot) *view {
 		v.self = table.Index(n.cfg.Name)
 	}
 	v.sets, v.before = now.Sets(table.Fingerprint()).Size(), now.Before().Size()
+	if v.cutAt, v.wasCut = old.cutAt, old.wasCut; v.sets.With < old.sets.With && !v.sets.Whole() {
+		v.cutAt, v.wasCut = n.clock.age(), true
+	}
 	v.caught = !v.aside && now.CaughtUp(table.Fingerprint())
 	v.byProcess = make(map[tenure.Process]*peer, len(v.all))
 	for _, p := range v.all {
@@ -165,7 +170,9 @@ func (n *Node) moveTo(v *view) {
 	if len(v.all) > 0 {
 		n.met.Store(true)
 	}
-	n.view.Store(v)
+	if n.view.Store(v); v.table != old.table {
+		n.ringChanges.Add(1)
+	}
 	n.renewPeers() // SetSecrets may have seen the old view
 	n.transfer(old, v)
 	n.adopt(v)

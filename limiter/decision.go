@@ -38,6 +38,7 @@ type Stats struct {
 	Evicted       int64 // own live budgets forgotten because MaxKeys was reached
 	CopiesDropped int64 // live copies forgotten or refused because MaxKeys was reached
 	LostSlots     int64 // own slots that expired, or were evicted, before delivery
+	Bytes         int64 // memory of the tables that hold the slots
 }
 
 // Decision is the answer to one Take.

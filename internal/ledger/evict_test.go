@@ -170,12 +170,12 @@ func TestEvictionCounters(t *testing.T) {
 	g.Take(idIn(5, 1), l, 2, t0, all)
 	g.Take(idIn(5, 2), l, 9, t0, all)
 	g.Take(idIn(5, 3), l, 9, t0, all)
-	require.Equal(t, Stats{Keys: 3, CopiesDropped: 1}, g.Stats())
+	require.Equal(t, Stats{Bytes: tableMin * entrySize, Keys: 3, CopiesDropped: 1}, g.Stats())
 	g.Take(idIn(5, 4), l, 9, t0, all)
-	require.Equal(t, Stats{Keys: 3, CopiesDropped: 1, Evicted: 1, LostSlots: 1}, g.Stats(), "nobody else had it yet")
+	require.Equal(t, Stats{Bytes: tableMin * entrySize, Keys: 3, CopiesDropped: 1, Evicted: 1, LostSlots: 1}, g.Stats(), "nobody else had it yet")
 	collect(g, 5, 0b1, t0)
 	g.Take(idIn(5, 5), l, 9, t0, all)
-	require.Equal(t, Stats{Keys: 3, CopiesDropped: 1, Evicted: 2, LostSlots: 1}, g.Stats())
+	require.Equal(t, Stats{Bytes: tableMin * entrySize, Keys: 3, CopiesDropped: 1, Evicted: 2, LostSlots: 1}, g.Stats())
 }
 
 // Each new key sweeps a little, long before its table has to grow.

@@ -76,7 +76,7 @@ func slotOf(t testing.TB, l *Ledger, id ID, o Origin) Slot {
 // checkBooks compares a ledger's counters with what a walk finds.
 func checkBooks(t testing.TB, l *Ledger) {
 	t.Helper()
-	live := 0
+	live, places := 0, 0
 	for i := range l.parts {
 		p := &l.parts[i]
 		p.mu.Lock()
@@ -94,6 +94,7 @@ func checkBooks(t testing.TB, l *Ledger) {
 		inTables := 0
 		for j := range p.tables() {
 			inTables += int(p.at(j).used)
+			places += len(p.at(j).places)
 		}
 		if used != p.used || used != inTables || blocked != int(p.blocked) {
 			require.Fail(t, "a partition's counters are wrong", "partition %d: used %d, %d in tables, found %d; blocked %d, found %d",
@@ -103,6 +104,7 @@ func checkBooks(t testing.TB, l *Ledger) {
 		p.mu.Unlock()
 	}
 	require.Equal(t, int64(live), l.live.Load(), "live")
+	require.Equal(t, int64(places)*entrySize, l.Stats().Bytes, "bytes")
 	require.LessOrEqual(t, int64(live), l.max, "more than MaxKeys")
 }
 

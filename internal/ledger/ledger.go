@@ -57,6 +57,7 @@ type Ledger struct {
 	evicted atomic.Int64 // live budgets that the cap forgot
 	dropped atomic.Int64 // live copies that the cap forgot or refused
 	lost    atomic.Int64 // own slots that ended before they were delivered
+	places  atomic.Int64 // in all tables
 }
 
 // partition is one lock and what it guards. It fills two cache lines, so that
@@ -237,9 +238,10 @@ type Stats struct {
 	Evicted       int64 // own live budgets forgotten because MaxKeys was reached
 	CopiesDropped int64 // live copies forgotten or refused because MaxKeys was reached
 	LostSlots     int64 // own slots that expired, or were evicted, before delivery
+	Bytes         int64 // memory of the tables that hold the slots
 }
 
 // Stats reads the counters.
 func (l *Ledger) Stats() Stats {
-	return Stats{l.live.Load(), l.evicted.Load(), l.dropped.Load(), l.lost.Load()}
+	return Stats{l.live.Load(), l.evicted.Load(), l.dropped.Load(), l.lost.Load(), l.places.Load() * entrySize}
 }

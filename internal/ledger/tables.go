@@ -82,6 +82,7 @@ func (l *Ledger) roomFor(p *partition, id ID, now int64) *table {
 	}
 	old := *t
 	*t = newTable(l.expire(p, &old, 0, now)[0] + 1)
+	l.places.Add(int64(len(t.places) - len(old.places)))
 	t.fill(&old, func(e *entry) bool { return e.liveAt(now) })
 	return t
 }
@@ -101,6 +102,7 @@ func (l *Ledger) split(p *partition, now int64) {
 	half.fill(&old, func(e *entry) bool { return e.hi&uint64(bit) != 0 && e.liveAt(now) })
 	*t = newTable(live[0] + 1)
 	t.fill(&old, func(e *entry) bool { return e.hi&uint64(bit) == 0 && e.liveAt(now) })
+	l.places.Add(int64(len(half.places) + len(t.places) - len(old.places)))
 	*p.more = append(*p.more, half)
 }
 
