@@ -246,7 +246,7 @@ func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err er
 		number = strconv.Itoa(known)
 	}
 	for _, ip := range ips {
-		if len(n.cfg.Secret) == 0 && !ip.Unmap().IsLoopback() {
+		if n.keyring == nil && !ip.Unmap().IsLoopback() {
 			return nil, fmt.Errorf("resolving %s: %v is not a loopback address, and this node has no Secret", seed, ip)
 		}
 		a := net.JoinHostPort(ip.Unmap().String(), number)
