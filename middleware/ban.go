@@ -17,11 +17,12 @@ import (
 // counted as well. One doubling is forgotten for each twice Max that passes.
 //
 // Bans are budgets of the limiter as the rule's own is, so all nodes know of them. A rule
-// with a ban asks the limiter one question more.
+// with a ban asks the limiter one question more. A ban that runs goes on as it was begun under
+// a policy that says other lengths; another Max begins the doublings anew.
 type Ban struct {
 	// After is how many refusals within one Window of the rule's Limit it takes; 0 means no ban.
 	After int64
-	// For is the length of the first ban, at least a millisecond.
+	// For is the length of the first ban, at least a millisecond. Lengths are rounded up to 10 ms.
 	For time.Duration
 	// Max is the longest; 0 means an hour, or For if that is longer. It is at most 2^20 times For,
 	// and at most half of 366 days divided by the number of bans until it is reached.
@@ -41,11 +42,13 @@ type Ban struct {
 type ban struct {
 	strikes, level, until limiter.Limit
 	first, longest        time.Duration
-	tick                  time.Duration // a token of until
 }
 
 const (
-	banTicks   = 100       // of a first ban
+	// banTick is a token of a ban. It is the same for all: of another it would be another budget,
+	// and whoever is banned would be free when a policy is read again. The longest ban
+	// has as many as a bucket can hold.
+	banTick    = 10 * time.Millisecond
 	banDoubles = 20        // at most
 	banDefault = time.Hour // the longest, unless said otherwise
 )
@@ -81,12 +84,11 @@ func newBan(r Rule) (*ban, error) {
 	if doubles > banDoubles || longest > limiter.MaxWindow/2/time.Duration(doubles+1) {
 		return nil, fieldError("ban.max", longest, fmt.Sprintf("is too long after a first ban of %v", b.For))
 	}
-	tick := max((b.For+banTicks-1)/banTicks, limiter.MinWindow)
 	c := &ban{
 		strikes: limiter.Limit{Quota: b.After, Window: r.Limit.Span()},
 		level:   limiter.Bucket(1, 2*longest, int64(doubles+1)),
-		until:   limiter.Bucket(1, tick, int64((longest+tick-1)/tick)+1),
-		first:   b.For, longest: longest, tick: tick,
+		until:   limiter.Bucket(1, banTick, int64((longest+banTick-1)/banTick)+1),
+		first:   b.For, longest: longest,
 	}
 	for _, l := range []*limiter.Limit{&c.strikes, &c.level, &c.until} {
 		l.Split, l.Lease = r.Limit.Split, limiter.LeaseOff
@@ -137,7 +139,7 @@ func (m *Middleware) strike(ctx context.Context, c *call) {
 	if c.verdict == Banned {
 		was = c.decision.RetryAfter
 	}
-	ticks := int64((length - was + b.tick - 1) / b.tick)
+	ticks := int64((length - was + banTick - 1) / banTick)
 	if ticks > 0 {
 		if _, d, err = limiter.TakeUpTo(ctx, m.limiter, beside(c.key, banUntil), b.until, ticks); err != nil {
 			return

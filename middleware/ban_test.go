@@ -159,7 +159,7 @@ func TestBanIsChecked(t *testing.T) {
 		require.ErrorContains(t, middleware.Policy{Default: []middleware.Rule{r}}.Check(), want)
 	}
 	for _, b := range []middleware.Ban{
-		{After: 1, For: time.Millisecond}, {After: 1, For: 24 * time.Hour}, {After: limiter.MaxQuota, For: 90 * 24 * time.Hour},
+		{After: 1, For: time.Millisecond}, {After: 1, For: 24 * time.Hour}, {After: limiter.MaxQuota, For: 90 * 24 * time.Hour}, {After: 1, For: limiter.MaxWindow / 4, Max: limiter.MaxWindow / 4},
 		{After: 1, For: time.Second, Max: 8 * 24 * time.Hour}, {After: 1, For: time.Minute, Max: time.Minute},
 	} {
 		r := banning()
@@ -170,6 +170,42 @@ func TestBanIsChecked(t *testing.T) {
 			_, wait := hit(t, h)
 			assert.LessOrEqual(t, wait, max(b.Max, b.For, time.Hour))
 		}
+	}
+}
+
+// Another policy frees nobody who is banned, and bans nobody for longer.
+func TestBanOutlivesAnotherPolicy(t *testing.T) {
+	with := func(b middleware.Ban) middleware.Policy {
+		r := banning()
+		r.Ban = b
+		return middleware.Policy{Default: []middleware.Rule{r}}
+	}
+	const left = 4*time.Minute + 58*time.Second
+	for name, ban := range map[string]middleware.Ban{
+		"a longer first one":  {After: 3, For: 10 * time.Minute, Max: 15 * time.Minute},
+		"a shorter first one": {After: 3, For: 1234 * time.Millisecond, Max: 15 * time.Minute},
+		"a longer last one":   {After: 3, For: 5 * time.Minute, Max: 24 * time.Hour},
+		"a shorter last one":  {After: 3, For: time.Minute, Max: 2 * time.Minute},
+		"other refusals":      {After: 30, For: 5 * time.Minute, Max: 15 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, err := middleware.New(limiter.NewLocal(limiter.Config{}), with(banning().Ban))
+				require.NoError(t, err)
+				h := m.Wrap(teapot)
+				for range 5 {
+					hit(t, h)
+				}
+				require.NoError(t, m.Swap(with(ban)))
+				time.Sleep(2 * time.Second) // beyond what is remembered without a question
+				status, wait := hit(t, h)
+				assert.Equal(t, http.StatusTooManyRequests, status)
+				assert.Equal(t, left, wait)
+				time.Sleep(wait)
+				status, _ = hit(t, h)
+				assert.Equal(t, http.StatusTeapot, status, "after %v", wait)
+			})
+		})
 	}
 }
 

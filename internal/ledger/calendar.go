@@ -46,12 +46,20 @@ func (a Align) Period(t time.Time, zone *time.Location) (start, end time.Time) {
 }
 
 // midnight is the first instant of a day. Where clocks are put forward at midnight there is none,
-// and the day begins when they are.
+// and the day begins when they are. Where they are put back to it, or from soon after it, there
+// are two, and the day begins with the first.
 func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
 	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	since, until := t.ZoneBounds()
 	if t.Day() != time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Day() {
-		if _, forward := t.ZoneBounds(); !forward.IsZero() {
-			return forward
+		if !until.IsZero() {
+			return until
+		}
+	} else if !since.IsZero() {
+		_, now := t.Zone()
+		_, before := since.Add(-1).Zone()
+		if first := t.Add(time.Duration(now-before) * time.Second); first.Before(since) && first.Before(t) {
+			return first
 		}
 	}
 	return t

@@ -22,6 +22,10 @@ func TestPeriods(t *testing.T) {
 		{AlignDay, "Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 25},
 		{AlignDay, "America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z", 23}, // begins at 1 o'clock
 		{AlignDay, "Pacific/Apia", "2011-12-31T12:00:00Z", "2011-12-31T10:00:00Z", "2012-01-01T10:00:00Z", 24},      // the day before was left out
+		{AlignDay, "Asia/Amman", "2021-10-28T21:30:00Z", "2021-10-28T21:00:00Z", "2021-10-29T22:00:00Z", 25},        // 1 o'clock became 0 o'clock
+		{AlignDay, "America/Havana", "2026-11-01T04:30:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z", 25},    // and does still
+		{AlignMonth, "America/Havana", "2026-11-01T04:30:00Z", "2026-11-01T04:00:00Z", "2026-12-01T05:00:00Z", 30*24 + 1},
+		{AlignDay, "Antarctica/Casey", "2023-03-08T18:30:00Z", "2023-03-08T13:00:00Z", "2023-03-09T16:00:00Z", 27}, // 3 o'clock became 0 o'clock
 		{AlignDay, "Australia/Lord_Howe", "2026-04-05T00:00:00Z", "2026-04-04T13:00:00Z", "2026-04-05T13:30:00Z", 24},
 		{AlignWeek, "", "2026-11-26T20:00:00Z", "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z", 168},
 		{AlignWeek, "", "2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-30T00:00:00Z", 168},
@@ -47,7 +51,7 @@ func TestPeriods(t *testing.T) {
 func TestPeriodsTileTime(t *testing.T) {
 	var zones Zones
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, name := range []string{"", "Europe/Berlin", "America/Sao_Paulo", "Asia/Beirut", "Africa/Cairo", "Pacific/Apia", "America/Havana", "Asia/Tehran", "Australia/Lord_Howe"} {
+	for _, name := range []string{"", "Europe/Berlin", "America/Sao_Paulo", "Asia/Beirut", "Africa/Cairo", "Pacific/Apia", "America/Havana", "Asia/Amman", "Antarctica/Casey", "Asia/Tehran", "Australia/Lord_Howe"} {
 		zone, err := zones.Zone(name)
 		require.NoError(t, err)
 		for range 3000 {
@@ -61,6 +65,7 @@ func TestPeriodsTileTime(t *testing.T) {
 			require.True(t, last.Equal(end), "%s %v", name, at)
 			next, _ := a.Period(end, zone)
 			require.True(t, next.Equal(end), "%s %v", name, at)
+			require.NotEqual(t, end.In(zone).Day(), end.Add(-1).In(zone).Day(), "%s %v: %v", name, at, end)
 		}
 	}
 }

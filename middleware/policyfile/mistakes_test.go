@@ -65,6 +65,7 @@ func TestMistakes(t *testing.T) {
 		{"rate of nothing", "default:\n  - {name: a, rate: m}\n", `2: default[0].rate: "m" is not a rate such as 5/s`, true},
 		{"rate no text", "default:\n  - {name: a, rate: 5}\n", `2: default[0].rate: 5 is not a rate`, true},
 		{"rate per what", "default:\n  - {name: a, rate: 5/}\n", `2: default[0].rate: "5/" is not a rate`, true},
+		{"rate per a half", "default:\n  - {name: a, rate: 5/.5s}\n", `2: default[0].rate: "5/.5s" is not a rate`, true},
 		{"rate no decimal", "default:\n  - {name: a, rate: 05/s}\n", `2: default[0].rate: "05/s" is not a rate`, true},
 		{"rate too long", "default:\n  - {name: a, rate: 5/53w}\n", `2: default[0].rate: "5/53w" is not within 1ms to`, false},
 		{"rate too much", "default:\n  - {name: a, rate: 2147483648/s}\n", `2: default[0].rate: "2147483648/s" is not within 0 to 2147483647`, false},

@@ -53,8 +53,8 @@ func perWindow(s string) (quota int64, window time.Duration, ok bool) {
 	if quota, ok = decimal(number); !ok {
 		return 0, 0, false
 	}
-	if per != "" && (per[0] < '0' || per[0] > '9') {
-		per = "1" + per
+	if per != "" && per[0] != '.' && (per[0] < '0' || per[0] > '9') {
+		per = "1" + per // not of .5s, which would be 1.5s
 	}
 	window, ok = duration(per)
 	return quota, window, ok
