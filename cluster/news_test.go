@@ -82,7 +82,7 @@ const lateAlive, lateDead = 4, 5
 func (l late) send(t *testing.T, pc net.PacketConn, kind byte, to string) {
 	body, err := msgpack.Marshal(l)
 	require.NoError(t, err)
-	b := append([]byte{port.GossipMark, 4}, "weir"...)
+	b := append([]byte{port.PlainMark, 4}, "weir"...)
 	_, err = pc.WriteTo(append(append(b, kind), body...), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)))
 	require.NoError(t, err)
 }

@@ -170,14 +170,17 @@ func newOrigin(now int64) ledger.Origin {
 
 // open goes through the steps of a start, in the order in which they need each other.
 func (n *Node) open(ctx context.Context) (err error) {
-	if n.server, err = transport.NewServer(n.transportConfig(), server{n}); err != nil {
+	n.port = port.New(n.portConfig())
+	serving := n.transportConfig()
+	serving.Streams = n.port.Stream
+	if n.server, err = transport.NewServer(serving, server{n}); err != nil {
 		return err
 	}
 	bind, err := n.cfg.resolveBind(ctx)
 	if err != nil {
 		return err
 	}
-	if n.port, err = port.Open(ctx, n.cfg.Network, bind, n.cfg.zone(), n.server.ServeConn); err != nil {
+	if err = n.port.Open(ctx, bind, n.server.ServeConn); err != nil {
 		return fmt.Errorf("cluster: Bind %q: %w", bind, err)
 	}
 	if n.addr, err = advertised(n.cfg, n.port.Addr()); err != nil {
@@ -192,7 +195,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.gossip, err = membership.Listen(n.members, n.gossipConfig()); err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
-	n.port.Listen()
+	n.port.Listen(n.addr)
 	n.joinSeeds(ctx)
 	if err := n.nameTaken(ctx); err != nil {
 		return err
@@ -213,8 +216,14 @@ func (n *Node) open(ctx context.Context) (err error) {
 }
 
 func (n *Node) gossipConfig() membership.GossipConfig {
-	return membership.GossipConfig{Label: n.cfg.Label, Secrets: bytesOf(n.cfg.secrets()), Port: n.port, Bound: n.port.Addr(), Advertise: n.addr,
+	return membership.GossipConfig{Port: n.port, Overhead: port.Overhead(n.cfg.Label), Bound: n.port.Addr(), Advertise: n.addr,
 		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Contend: n.contend, Once: n.logs.Once}
+}
+
+func (n *Node) portConfig() port.Config {
+	dial := n.transportConfig()
+	return port.Config{Network: n.cfg.Network, Zone: n.cfg.zone(), Label: n.cfg.Label, Secrets: bytesOf(n.cfg.secrets()),
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) { return transport.DialStream(ctx, dial, addr) }}
 }
 
 func (n *Node) transportConfig() transport.Config {

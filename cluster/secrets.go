@@ -117,9 +117,7 @@ func (n *Node) SetSecrets(secrets ...Secret) error {
 	if n.closed.Load() {
 		return ErrClosed
 	}
-	if err := n.gossip.SetSecrets(bytesOf(secrets)); err != nil {
-		return fmt.Errorf("cluster: gossip: %w", err)
-	}
+	n.port.SetSecrets(bytesOf(secrets))
 	n.keyring.Set(callKeys(secrets)...)
 	n.server.Renew()
 	n.renewPeers()

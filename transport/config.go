@@ -63,6 +63,9 @@ type Config struct {
 
 	// Dial opens a connection. Default: TCP. It must observe ctx.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Streams takes a server's connections that [DialStream] made. It runs on a goroutine
+	// of the server, which Close waits for. Default: they are refused.
+	Streams func(net.Conn)
 	// Logger hears about refusals and broken rules, not about every lost connection.
 	// Default: nobody does.
 	Logger *slog.Logger

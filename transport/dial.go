@@ -150,7 +150,7 @@ func (p *Peer) handshake() (link, error) {
 	defer stop()
 	if err = raw.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err == nil {
 		var l link
-		l, err = dialHandshake(&p.cfg, p.cred, raw, p.hello())
+		l, err = dialHandshake(&p.cfg, p.cred, raw, hello{body: p.hello()})
 		if err == nil && p.welcome != nil {
 			err = p.welcome(l.body, l.took)
 		}

@@ -45,7 +45,8 @@
 // Until here nothing is decoded. Then one frame each way, at most 4 KiB, both a length
 // (uint32, of what follows) and a msgpack array, to which later versions may append:
 //
-//	D: hello     [lowest minor version, highest, label str, hello bin]
+//	D: hello     [lowest minor version, highest, label str, hello bin]; a fifth element, 1,
+//	             says that no calls follow, but a stream: see [DialStream]
 //	L: welcome   [0, minor version chosen, reply bin]  or  [1, reason str]
 //
 // The highest minor version that both know is spoken. The label names the cluster and

@@ -13,11 +13,12 @@ import (
 
 // link is a connection whose handshake is done.
 type link struct {
-	raw   net.Conn // to close: closing a TLS connection may wait for a peer that does not read
-	conn  net.Conn // to read and write: raw, or TLS on top of it
-	minor uint64
-	body  []byte        // the peer's hello, or its reply to ours
-	took  time.Duration // the round trip from our hello to the reply; of a dialer only
+	raw    net.Conn // to close: closing a TLS connection may wait for a peer that does not read
+	conn   net.Conn // to read and write: raw, or TLS on top of it
+	minor  uint64
+	stream bool
+	body   []byte        // the peer's hello, or its reply to ours
+	took   time.Duration // the round trip from our hello to the reply; of a dialer only
 
 	exporter []byte  // of the TLS channel, which proofs are bound to; nil without a secret
 	key      ringKey // the one that was proved last; whose link it is says what guards it
@@ -25,10 +26,10 @@ type link struct {
 
 // dialHandshake is the dialer's side. The caller has set a deadline on raw, and closes
 // it after an error.
-func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (link, error) {
-	l := link{raw: raw, conn: raw}
-	if len(body) > MaxHello {
-		return l, fmt.Errorf("transport: the hello is %d bytes long, at most %d are allowed", len(body), MaxHello)
+func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, h hello) (link, error) {
+	l := link{raw: raw, conn: raw, stream: h.stream}
+	if len(h.body) > MaxHello {
+		return l, fmt.Errorf("transport: the hello is %d bytes long, at most %d are allowed", len(h.body), MaxHello)
 	}
 	// A listener that is too busy says so and closes without reading: look at what it
 	// said also where it did not take our bytes.
@@ -47,7 +48,8 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, body []byte) (l
 			return l, err
 		}
 	}
-	b, err := hello{minors: cfg.minors, label: cfg.Label, body: body}.encode()
+	h.minors, h.label = cfg.minors, cfg.Label
+	b, err := h.encode()
 	if err != nil {
 		return l, err
 	}
@@ -143,7 +145,7 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 	if err != nil {
 		return l, err
 	}
-	l.body = h.body
+	l.body, l.stream = h.body, h.stream
 	// The version comes first: what a label means is for a version to say.
 	minor, ok := cfg.minors.common(h.minors)
 	switch {

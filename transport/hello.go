@@ -27,6 +27,7 @@ type hello struct {
 	minors minors
 	label  string
 	body   []byte
+	stream bool // what follows is a stream, and no calls
 }
 
 // welcome is the listener's answer: a reason where it refuses.
@@ -37,18 +38,29 @@ type welcome struct {
 	body    []byte
 }
 
+// helloStream is the fifth element of a hello, if that is a stream's.
+const helloStream = 1
+
 // Handshakes are rare, so they go through the msgpack library; but only through its
 // plain calls on a bounded frame: its decoding by reflection believes lengths.
 
 func (h hello) encode() ([]byte, error) {
 	return encodeFrame(func(e *msgpack.Encoder) error {
-		return firstError(
-			e.EncodeArrayLen(4),
+		fields := 4
+		if h.stream {
+			fields++
+		}
+		err := firstError(
+			e.EncodeArrayLen(fields),
 			e.EncodeUint(h.minors.low),
 			e.EncodeUint(h.minors.high),
 			e.EncodeString(h.label),
 			e.EncodeBytes(notNil(h.body)),
 		)
+		if err == nil && h.stream {
+			err = e.EncodeUint(helloStream)
+		}
+		return err
 	})
 }
 
@@ -58,6 +70,9 @@ func decodeHello(frame []byte) (hello, error) {
 	h := hello{minors: minors{low: d.uint(), high: d.uint()}}
 	h.label = string(d.bytes(MaxLabel))
 	h.body = d.bytes(MaxHello)
+	if d.more > 0 {
+		h.stream = d.uint() == helloStream
+	}
 	return h, d.error("hello")
 }
 
@@ -130,9 +145,10 @@ func readHelloFrame(r io.Reader) ([]byte, error) {
 
 // fieldDecoder reads the fields of an array in order. The first error sticks.
 type fieldDecoder struct {
-	src *bytes.Reader
-	dec *msgpack.Decoder
-	err error
+	src  *bytes.Reader
+	dec  *msgpack.Decoder
+	more int // fields beyond those that must be there
+	err  error
 }
 
 // newFieldDecoder opens an array of at least fields elements. More are those of a later
@@ -144,7 +160,7 @@ func newFieldDecoder(frame []byte, fields int) *fieldDecoder {
 	if err == nil && n < fields {
 		err = fmt.Errorf("%d fields, want %d", n, fields)
 	}
-	d.err = err
+	d.more, d.err = n-fields, err
 	return d
 }
 

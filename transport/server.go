@@ -100,13 +100,17 @@ func (s *Server) turnAway(raw net.Conn) {
 // serve is the goroutine of one connection.
 func (s *Server) serve(raw net.Conn) {
 	tuneSocket(raw)
-	session, err := s.handshake(raw)
+	session, l, err := s.handshake(raw)
 	s.mu.Lock()
 	s.handshaking--
 	if session != nil {
 		s.conns[raw] = session
 	}
 	s.mu.Unlock()
+	if err == nil && l.stream {
+		s.takeStream(raw, l)
+		return
+	}
 	if err == nil && session.revoked() { // meanwhile: who looked through conns has not seen it
 		err = &RefusedError{Reason: statusWrongSecret.reason()}
 	}
@@ -131,23 +135,29 @@ func (s *Server) serve(raw net.Conn) {
 	}
 }
 
-func (s *Server) handshake(raw net.Conn) (*Session, error) {
+// handshake returns the session, or none for a stream.
+func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 	if err := raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
-		return nil, err
+		return nil, link{}, err
 	}
 	l, err := listenHandshake(&s.cfg, s.cred, raw)
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return nil, l, err
+	case l.stream && s.cfg.Streams == nil:
+		return nil, l, refuse(l.conn, "the listener takes no streams")
+	case l.stream:
+		return nil, l, welcomeDialer(l, nil)
 	}
 	value, reply, err := s.handler.Hello(raw.RemoteAddr(), l.body)
 	if err != nil {
-		return nil, refuse(l.conn, err.Error())
+		return nil, l, refuse(l.conn, err.Error())
 	}
 	session := newSession(s, l, value)
 	if !s.admit(session) {
-		return session, refuse(l.conn, statusTooBusy.reason())
+		return session, l, refuse(l.conn, statusTooBusy.reason())
 	}
-	return session, welcomeDialer(l, reply)
+	return session, l, welcomeDialer(l, reply)
 }
 
 // report logs what an operator should see: two sides that can never talk, garbage, a

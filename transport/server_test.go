@@ -21,7 +21,7 @@ func admitted(t testing.TB, srv *Server, size int) *memConn {
 	a, b := memPair(size)
 	srv.ServeConn(b)
 	cfg := Config{}.withDefaults()
-	_, err := dialHandshake(&cfg, nil, a, nil)
+	_, err := dialHandshake(&cfg, nil, a, hello{})
 	require.NoError(t, err)
 	return a
 }

@@ -22,16 +22,14 @@ type Gossip struct {
 	leaving atomic.Bool
 
 	list   *memberlist.Memberlist
-	ring   *memberlist.Keyring // nil without a secret
-	gate   chan struct{}       // its place is for who ends list, which takes its time
-	closed bool                // the same one's: memberlist panics when it leaves after it was shut down
+	gate   chan struct{} // its place is for who ends list, which takes its time
+	closed bool          // the same one's: memberlist panics when it leaves after it was shut down
 }
 
 // GossipConfig is what Gossip needs of a node. None of its functions may block.
 type GossipConfig struct {
-	Label            string
-	Secrets          [][]byte // none: nothing is encrypted
-	Port             memberlist.NodeAwareTransport
+	Port             memberlist.NodeAwareTransport // seals, proves and screens; memberlist does nothing of it
+	Overhead         int                           // bytes that Port adds to a packet
 	Bound, Advertise netip.AddrPort
 	Log              *slog.Logger
 
@@ -46,11 +44,8 @@ type GossipConfig struct {
 // gossip in.
 func Listen(m *Members, cfg GossipConfig) (*Gossip, error) {
 	g := &Gossip{cfg: cfg, members: m, gate: make(chan struct{}, 1)}
-	c, err := g.config()
-	if err != nil {
-		return nil, err
-	}
-	if g.list, err = memberlist.Create(c); err != nil {
+	var err error
+	if g.list, err = memberlist.Create(g.config()); err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
 	return g, nil
@@ -59,31 +54,24 @@ func Listen(m *Members, cfg GossipConfig) (*Gossip, error) {
 // config is memberlist's LAN preset, tuned so that a crash is agreed on in about 2.5 s, a
 // busy machine is not taken for a dead one, and an idle one sleeps: the tickers of probes
 // and of gossip wake it together. News that cannot wait goes directly.
-func (g *Gossip) config() (*memberlist.Config, error) {
+func (g *Gossip) config() *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
-	c.Name, c.Label, c.Transport = g.members.self.Name, g.cfg.Label, g.cfg.Port
+	c.Name, c.Transport = g.members.self.Name, g.cfg.Port
+	c.UDPBufferSize -= g.cfg.Overhead
 	c.BindAddr, c.BindPort = g.cfg.Bound.Addr().String(), int(g.cfg.Bound.Port())
 	c.AdvertiseAddr, c.AdvertisePort = g.cfg.Advertise.Addr().String(), int(g.cfg.Advertise.Port())
 	c.ProbeInterval, c.ProbeTimeout = 500*time.Millisecond, 200*time.Millisecond
 	c.SuspicionMult, c.SuspicionMaxTimeoutMult = 3, 2
 	c.GossipInterval, c.GossipNodes = c.ProbeInterval, 3
 	c.PushPullInterval = 10 * time.Second
-	c.TCPTimeout = 2 * time.Second
+	c.TCPTimeout = 5 * time.Second // a handshake and an exchange, seven round trips
 	c.AwarenessMaxMultiplier = 4
 	c.EnableCompression = false              // our messages are a few names
 	c.DeadNodeReclaimTime = time.Millisecond // a dead node's name may come back elsewhere
 	c.DelegateProtocolVersion, c.DelegateProtocolMin, c.DelegateProtocolMax = Version, Version, Version
 	c.Delegate, c.Events, c.Conflict, c.Alive = g, g, g, g
 	c.Logger = log.New(&gossipLog{to: g.cfg.Log}, "", 0)
-	if keys := gossipKeys(g.cfg.Secrets); len(keys) > 0 {
-		var err error
-		if g.ring, err = memberlist.NewKeyring(keys, keys[0]); err != nil {
-			return nil, err
-		}
-		c.Keyring = g.ring
-	}
-	g.cfg.Secrets = nil
-	return c, nil
+	return c
 }
 
 // Join exchanges members with the node at an address.

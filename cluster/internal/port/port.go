@@ -1,6 +1,6 @@
 // Package port is the one address of a node, for calls and for gossip. Streams that come in
-// begin with the mark of one or of the other; anything else is closed, before any of its
-// bytes reaches a decoder. Packets are gossip.
+// go to the transport, and reach memberlist through it, when they have proved the secret.
+// Packets are gossip: sealed and opened here, and read here before memberlist reads them.
 package port
 
 import (
@@ -9,11 +9,10 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
-
-	"github.com/weir-go/weir/transport"
 )
 
 // Network is where streams come from and go to.
@@ -24,62 +23,93 @@ type Network interface {
 	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
 
-// Port hands streams to memberlist or to the transport. To memberlist it is its transport.
+// Config is what a Port needs.
+type Config struct {
+	Network Network
+	Zone    string   // of link-local addresses
+	Label   string   // of the cluster
+	Secrets [][]byte // the first seals packets, each opens them; none: they are plain
+	// Dial opens a stream to another node, which takes it with its Port's Stream.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// Port hands streams to the transport, and gossip to memberlist. To memberlist it is its
+// transport.
 type Port struct {
-	network Network
-	zone    string // of link-local addresses
-	ln      net.Listener
-	pc      net.PacketConn
-	calls   func(net.Conn) // takes a stream over; must not block for long
+	cfg  Config
+	seal *seal
+	ln   net.Listener
+	pc   net.PacketConn
+	self netip.AddrPort // as the others write it on packets
 
 	packets chan *memberlist.Packet
 	streams chan net.Conn
-	judging chan struct{} // one token per stream that has not said what it is
+	places  chan struct{} // one token per stream that came in
 	gossips chan struct{} // closed when gossip may come in: see Listen
+
+	bad, wrong, again atomic.Int64
 
 	ctx    context.Context // ends with the port
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	mu     sync.Mutex
-	young  map[net.Conn]struct{} // streams in judging, to be closed with the port
 }
 
 var _ memberlist.NodeAwareTransport = (*Port)(nil)
 
 const (
-	GossipMark     = 244 // first byte of what is gossip: memberlist's label header, which all of ours carries
-	judgingMax     = 128 // streams that may be silent at a time
-	judgingTimeout = 2 * time.Second
-	packetQueue    = 256
-	packetMax      = 64 << 10
+	packetQueue = 256
+	packetMax   = 64 << 10
 )
 
-// Open opens a port. Streams of calls go to calls, which must not block for long. zone is
-// for link-local addresses.
-func Open(ctx context.Context, nw Network, addr, zone string, calls func(net.Conn)) (*Port, error) {
-	ln, pc, err := nw.Listen(ctx, addr)
-	if err != nil {
-		return nil, err // it names the address
-	}
-	p := &Port{network: nw, zone: zone, ln: ln, pc: pc, calls: calls,
+// Stats counts what was dropped.
+type Stats struct {
+	BadPackets  int64 // of another form than ours, or for another node or cluster; messages on streams, too
+	WrongSecret int64 // packets that no secret of ours opens
+	Replays     int64 // packets that came again
+}
+
+// Stats reads the counters.
+func (p *Port) Stats() Stats { return Stats{p.bad.Load(), p.wrong.Load(), p.again.Load()} }
+
+// New makes a port that is not open yet.
+func New(cfg Config) *Port {
+	p := &Port{cfg: cfg, seal: newSeal(cfg.Label),
 		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn),
-		judging: make(chan struct{}, judgingMax), gossips: make(chan struct{}), young: map[net.Conn]struct{}{}}
+		places: make(chan struct{}, streamsMax), gossips: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.wg.Go(p.accept)
+	p.SetSecrets(cfg.Secrets)
+	p.cfg.Secrets = nil
+	return p
+}
+
+// SetSecrets replaces the secrets.
+func (p *Port) SetSecrets(secrets [][]byte) { p.seal.set(secrets) }
+
+// Open opens the port. Streams that come in go to calls, which must not block for long.
+func (p *Port) Open(ctx context.Context, addr string, calls func(net.Conn)) (err error) {
+	if p.ln, p.pc, err = p.cfg.Network.Listen(ctx, addr); err != nil {
+		return err // it names the address
+	}
+	p.wg.Go(func() { p.accept(calls) })
 	p.wg.Go(p.receive)
-	return p, nil
+	return nil
 }
 
 // Listen lets gossip in. Before memberlist has said to itself that it lives, it must hear
 // nothing: news of the process that had its name a moment ago would become its own state,
 // metadata included, and it would tell the others so for as long as it lives. Packets get
 // lost until then, and streams wait.
-func (p *Port) Listen() { close(p.gossips) }
+//
+// self is the address that this node tells the others.
+func (p *Port) Listen(self netip.AddrPort) {
+	p.self = self
+	close(p.gossips)
+}
 
 // Addr is the address that was bound.
 func (p *Port) Addr() netip.AddrPort { return p.ln.Addr().(*net.TCPAddr).AddrPort() }
 
-func (p *Port) accept() {
+func (p *Port) accept(calls func(net.Conn)) {
 	for {
 		c, err := p.ln.Accept()
 		if err != nil {
@@ -93,61 +123,34 @@ func (p *Port) accept() {
 				return
 			}
 		}
-		select {
-		case p.judging <- struct{}{}:
-			p.wg.Go(func() { p.judge(c) })
-		default:
-			c.Close() // too many that say nothing
-		}
+		calls(c)
 	}
 }
 
-// judge reads the first byte of a stream and hands it to whom it is for.
-func (p *Port) judge(c net.Conn) {
-	defer func() { <-p.judging }()
-	if !p.setYoung(c, true) {
-		c.Close()
-		return
-	}
-	head := make([]byte, 1)
-	c.SetReadDeadline(time.Now().Add(judgingTimeout))
-	_, err := c.Read(head)
-	p.setYoung(c, false)
-	if err != nil {
-		c.Close()
-		return
-	}
-	c.SetReadDeadline(time.Time{})
-	switch u := transport.Unread(c, head); head[0] {
-	case transport.Preface[0]:
-		p.calls(u)
-	case GossipMark:
-		select {
-		case <-p.gossips:
-		case <-p.ctx.Done():
-			c.Close()
-			return
-		}
-		select {
-		case p.streams <- u:
-		case <-p.ctx.Done():
-			c.Close()
-		}
+// Stream takes a gossip stream that came in, and whose other end has proved the secret.
+func (p *Port) Stream(c net.Conn) {
+	select {
+	case p.places <- struct{}{}:
 	default:
-		c.Close()
+		c.Close() // a member asks for more than its share
+		return
+	}
+	c.SetDeadline(time.Now().Add(streamTimeout))
+	s := &stream{Conn: c, bad: p.countBad, ended: sync.OnceFunc(func() { <-p.places })}
+	select {
+	case <-p.gossips:
+	case <-p.ctx.Done():
+		s.Close()
+		return
+	}
+	select {
+	case p.streams <- s:
+	case <-p.ctx.Done():
+		s.Close()
 	}
 }
 
-func (p *Port) setYoung(c net.Conn, young bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !young {
-		delete(p.young, c)
-		return true
-	}
-	p.young[c] = struct{}{}
-	return p.ctx.Err() == nil
-}
+func (p *Port) countBad() { p.bad.Add(1) }
 
 func (p *Port) receive() {
 	buf := make([]byte, packetMax)
@@ -164,15 +167,35 @@ func (p *Port) receive() {
 		default:
 			continue
 		}
-		if n == 0 || buf[0] != GossipMark {
-			continue
-		}
-		pkt := &memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: from, Timestamp: time.Now()}
-		select {
-		case p.packets <- pkt:
-		case <-p.ctx.Done():
+		if !p.take(buf[:n], from) {
 			return
 		}
+	}
+}
+
+// take opens a packet and hands it to memberlist, if that can bear it. It says false when the
+// port is closed.
+func (p *Port) take(packet []byte, from net.Addr) bool {
+	said, v := p.seal.open(p.self, packet)
+	if v == packetGood && !packetFits(said) {
+		v = packetBad
+	}
+	switch v {
+	case packetBad:
+		p.bad.Add(1)
+		return true
+	case packetWrong:
+		p.wrong.Add(1)
+		return true
+	case packetAgain:
+		p.again.Add(1)
+		return true
+	}
+	select {
+	case p.packets <- &memberlist.Packet{Buf: said, From: from, Timestamp: time.Now()}:
+		return true
+	case <-p.ctx.Done():
+		return false
 	}
 }
 
@@ -193,11 +216,11 @@ func (p *Port) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
 
 // WriteTo sends a gossip packet.
 func (p *Port) WriteTo(b []byte, addr string) (time.Time, error) {
-	to, err := netip.ParseAddrPort(InZone(addr, p.zone))
+	to, err := netip.ParseAddrPort(InZone(addr, p.cfg.Zone))
 	if err != nil {
 		return time.Time{}, err
 	}
-	_, err = p.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	_, err = p.pc.WriteTo(p.seal.to(to, b), net.UDPAddrFromAddrPort(to))
 	return time.Now(), err
 }
 
@@ -210,7 +233,11 @@ func (p *Port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error)
 func (p *Port) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	return p.network.Dial(ctx, InZone(addr, p.zone))
+	c, err := p.cfg.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &stream{Conn: c, bad: p.countBad}, nil
 }
 
 // DialAddressTimeout opens a gossip stream.
@@ -220,14 +247,11 @@ func (p *Port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (
 
 // Shutdown closes the port. Streams that have been handed on stay with their owner.
 func (p *Port) Shutdown() error {
-	p.mu.Lock()
 	p.cancel()
-	for c := range p.young {
-		c.Close()
+	if p.ln != nil {
+		p.ln.Close()
+		p.pc.Close()
 	}
-	p.mu.Unlock()
-	p.ln.Close()
-	p.pc.Close()
 	p.wg.Wait()
 	return nil
 }
