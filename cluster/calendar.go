@@ -56,16 +56,16 @@ func (n *Node) wallAhead() time.Duration {
 func (n *Node) lookAtWall(v *view) {
 	own := n.wallAhead()
 	if clocks, all := n.wallClocks(v); all && n.wall.Judge(append(clocks, own)) && n.calendar.Load() {
-		n.log.Warn("days, weeks and months are moved: most wall clocks say so", "node", n.cfg.Name, "ahead", n.wall.Ahead())
+		n.log.Warn("days, weeks and months are moved: most wall clocks say so", "ahead", n.wall.Ahead())
 	}
 	off := own - n.wall.Ahead()
 	if wrong := off.Abs() > ctime.WallOff; wrong == n.wallWrong || !n.calendar.Load() {
 		return
 	}
 	if n.wallWrong = !n.wallWrong; n.wallWrong {
-		n.log.Warn("this node's wall clock is wrong: days, weeks and months begin by that of the others", "node", n.cfg.Name, "ahead", off.Round(time.Second))
+		n.log.Warn("this node's wall clock is wrong: days, weeks and months begin by that of the others", "ahead", off.Round(time.Second))
 	} else {
-		n.log.Info("this node's wall clock is that of the others again", "node", n.cfg.Name)
+		n.log.Info("this node's wall clock is that of the others again")
 	}
 }
 

@@ -149,5 +149,5 @@ func (n *Node) stepClock() {
 		p.time.Doubt()
 	}
 	n.remeasure.Store(true)
-	n.log.Warn("cluster time stepped", "node", n.cfg.Name, "by", d)
+	n.log.Warn("cluster time stepped", "by", d)
 }

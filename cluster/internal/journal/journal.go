@@ -30,8 +30,8 @@ type Journal struct {
 	closed bool
 
 	toldMu sync.Mutex
-	told   map[string]bool // what was told once
-	bad    map[string]bool // what is bad
+	told   map[string]time.Time // what was told, and when
+	bad    map[string]bool      // what is bad
 }
 
 // New begins a journal in front of a handler.
@@ -138,18 +138,25 @@ func (q *Journal) Turned(what string, bad bool) bool {
 	return was != bad
 }
 
-const toldMax = 64 // before it is forgotten
+const (
+	toldMax = 64               // before it is forgotten
+	Window  = 10 * time.Minute // in which the same failure is told once
+)
 
-// Once calls tell the first time that it hears of what.
+// Once calls tell the first time in each Window that it hears of what.
 func (q *Journal) Once(what string, tell func()) {
+	now := time.Now()
 	q.toldMu.Lock()
-	first := !q.told[what]
-	if q.told == nil || len(q.told) >= toldMax {
-		q.told = map[string]bool{}
+	last, known := q.told[what]
+	again := !known || now.Sub(last) >= Window
+	if q.told == nil || !known && len(q.told) >= toldMax {
+		q.told = map[string]time.Time{}
 	}
-	q.told[what] = true
+	if again {
+		q.told[what] = now
+	}
 	q.toldMu.Unlock()
-	if first {
+	if again {
 		tell()
 	}
 }

@@ -118,3 +118,16 @@ func TestOnce(t *testing.T) {
 	q.Once("this", func() { told["this"]++ })
 	require.Equal(t, 2, told["this"])
 }
+
+// A failure that lasts is told once in each window, not once for ever.
+func TestOnceInEachWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, told := New(slog.DiscardHandler), 0
+		defer q.Close()
+		for range 3 * Window / time.Minute {
+			q.Once("this", func() { told++ })
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, 3, told)
+	})
+}
