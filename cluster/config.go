@@ -107,6 +107,11 @@ type Config struct {
 	// Logger receives what an operator wants to know: never a secret, never a key.
 	// Nil means slog.Default.
 	Logger *slog.Logger
+	// OnForward hears how each take was decided for which others were asked, on the taker's
+	// goroutine and with the context of its Take: for traces, see package otelweir. It must
+	// return soon, and is never called for takes that are decided where they begin. Nil
+	// means nobody.
+	OnForward func(context.Context, Forwarded)
 	// Network is where the node listens and dials. Nil means the machine's own.
 	Network Network
 	// Now is the node's clock; nil means time.Now, and steps of the wall clock change

@@ -18,6 +18,9 @@ import (
 // changing hands.
 func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter.Decision, error) {
 	r := round{n: n, ctx: ctx, kind: kind, c: c, own: true}
+	if kind == wire.KindTake && n.cfg.OnForward != nil {
+		r.trace = &Forwarded{Began: time.Now()}
+	}
 	d, err := r.finish()
 	if d.Path = limiter.PathForwarded; d.Degraded {
 		d.Path = limiter.PathDegraded
@@ -25,6 +28,9 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 	c.settle(d)
 	if r.by != nil && kind == wire.KindTake && err == nil && !d.Allowed {
 		n.remember(&r, d)
+	}
+	if r.trace != nil {
+		r.tell(d, err)
 	}
 	return d, err
 }
@@ -111,6 +117,7 @@ type round struct {
 	late bool      // no answer could be here in time any more
 	sure bool      // who asks has waited for the holder in vain
 
+	trace  *Forwarded    // nil unless OnForward wants it
 	holder *peer         // that was asked last
 	by     *peer         // the holder, if it decided
 	began  time.Duration // this node's age when it was asked
@@ -153,6 +160,9 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	began := n.clock.age()
 	fair := timeout >= n.waitFor(p)
 	err = n.ask(r.ctx, p, now.Add(timeout), fair, r.kind, c)
+	if r.trace != nil {
+		r.trace.add(p.name, now, flags, c.Outcome, err)
+	}
 	if !fair && r.sure && errors.Is(err, transport.ErrTimeout) && p.calls.LastHeard().Before(now) {
 		n.failed(p, err) // so others found as well
 	}
