@@ -50,7 +50,7 @@ func frameworkTable(t *testing.T) string {
 		for _, l := range strings.Split(strings.TrimSpace(string(text)), "\n") {
 			row, over, _ := strings.Cut(l, "\t")
 			ok := !strings.Contains(over, "fail") && strings.Contains(over, "local") && strings.Contains(over, "three nodes")
-			if name, five := strings.CutPrefix(row, "five rules: "); five {
+			if name, is := strings.CutPrefix(row, "rules: "); is {
 				set(name, map[bool]string{true: "yes", false: "no"}[ok])
 				continue
 			}

@@ -90,7 +90,7 @@ func reply(t *testing.T, err error) middlewaretest.Reply {
 	require.True(t, ok, "%v", err)
 	r := middlewaretest.ReplyOf(status, coded.Meta())
 	wait, ok := connectlimit.RetryAfter(err)
-	require.Equal(t, status == 429, ok)
+	require.Equal(t, status == 429 || status == 503, ok)
 	require.Equal(t, time.Duration(r.RetryAfter)*time.Second, wait)
 	return r
 }

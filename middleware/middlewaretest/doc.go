@@ -4,7 +4,8 @@
 //
 //   - [Contract] is for a limiter, behind the standard library's server.
 //   - [ServerContract] is the same rows for an adapter: it takes a function that builds a server.
-//   - [FiveRules] is less, and for what is not HTTP as well: one policy with a rule of each kind.
+//   - [FiveRules] is less, and for what is not HTTP as well: one policy with a rule of each kind, bans,
+//     lists, and limits that a function finds.
 //
 // Package nodes, below, has limiters to call them with.
 package middlewaretest

@@ -90,30 +90,35 @@ func (f *five) send(t *testing.T, path, client string, more ...string) Reply {
 	return f.calls[int(f.turn.Add(1))%len(f.calls)](t, path, header)
 }
 
-// FiveRules runs the five rules as subtests of name.
+// FiveRules runs the five rules as subtests of name, and after them what else a policy can say of
+// whom it refuses: bans, lists, and limits that a function of the program finds.
 func FiveRules(t *testing.T, name string, service Service, newLimiter func(t *testing.T) []middleware.Limiter) (became []Row) {
 	rows := []struct {
-		name string
-		run  func(t *testing.T, f *five)
+		name   string
+		policy middleware.Policy
+		run    func(t *testing.T, f *five)
 	}{
-		{"by address", byAddress},
-		{"by key, with plans", byKey},
-		{"failed logins", failedLogins},
-		{"cost by request", byCost},
-		{"exempt", exempted},
+		{"by address", fiveRules(), byAddress},
+		{"by key, with plans", fiveRules(), byKey},
+		{"failed logins", fiveRules(), failedLogins},
+		{"cost by request", fiveRules(), byCost},
+		{"exempt", fiveRules(), exempted},
+		{"bans", banRules(), bans},
+		{"deny and allow", listRules(), lists},
+		{"a limit by request", limitRules(), limitsByRequest},
 	}
 	t.Run(name, func(t *testing.T) {
 		for _, r := range rows {
 			ok := t.Run(r.name, func(t *testing.T) {
 				f := &five{}
 				for _, l := range newLimiter(t) {
-					m, err := middleware.New(l, fiveRules())
+					m, err := middleware.New(l, r.policy)
 					require.NoError(t, err)
 					f.calls = append(f.calls, service(t, m, procedures))
 				}
 				r.run(t, f)
 			})
-			became = append(became, Row{"five rules: " + r.name, ok})
+			became = append(became, Row{"rules: " + r.name, ok})
 		}
 	})
 	return became
