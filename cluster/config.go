@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,12 @@ type Config struct {
 	// other. Empty means Secret; so a cluster that has had one Secret takes that as its IDSecret
 	// from the first time that it has Secrets.
 	IDSecret Secret
+	// TLS, beside a secret, has nodes show each other certificates of one CA, of the operator's:
+	// then none asks or answers in another's name. What counts of it are its Certificates, or GetCertificate,
+	// which is asked anew for each connection; RootCAs or ClientCAs, one of which may stand for both;
+	// VerifyConnection, GetClientCertificate and Time. A certificate is for servers and clients, and has the
+	// node's Name as a DNS name or as a SPIFFE URI, letter for letter. All nodes need it, or none.
+	TLS *tls.Config
 	// Label keeps clusters apart that can reach each other. Empty means "weir"; at
 	// most 64 bytes.
 	Label string
@@ -196,7 +203,7 @@ func (c Config) validate() error {
 	case c.FlushInterval < time.Millisecond || c.FlushInterval > time.Minute:
 		return bad("FlushInterval", c.FlushInterval, "is not within 1ms to 1m")
 	}
-	if err := c.checkSecrets(); err != nil {
+	if err := errors.Join(c.checkSecrets(), c.checkTLS()); err != nil {
 		return err
 	}
 	if _, port, err := net.SplitHostPort(c.Bind); err != nil {

@@ -231,7 +231,8 @@ func (n *Node) transportConfig() transport.Config {
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
 		return n.cfg.Network.Dial(ctx, port.InZone(addr, n.cfg.zone()))
 	}
-	return transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, Keyring: n.keyring, MaxConns: 2 * ring.Partitions}
+	return transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, Keyring: n.keyring,
+		TLS: n.cfg.TLS, Identify: identify, MaxConns: 2 * ring.Partitions}
 }
 
 // Close ends the node as a crash would: nothing is handed over. It waits for the

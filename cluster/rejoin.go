@@ -215,7 +215,7 @@ func refusal(err error) string {
 	if r, ok := errors.AsType[*transport.RefusedError](err); ok {
 		return r.Reason
 	}
-	if errors.Is(err, transport.ErrProof) || errors.Is(err, transport.ErrProtocol) {
+	if errors.Is(err, transport.ErrProof) || errors.Is(err, transport.ErrProtocol) || errors.Is(err, transport.ErrCertificate) {
 		return err.Error()
 	}
 	return ""

@@ -2,6 +2,9 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -34,6 +37,14 @@ type Config struct {
 	Secret []byte
 	// Keyring is secrets that may change, instead of Secret. It must have one at least.
 	Keyring *Keyring
+	// TLS, beside secrets, has both sides show certificates of one CA. What counts of it is
+	// Certificates, GetCertificate and GetClientCertificate (a dialer without the last shows what
+	// GetCertificate gives), RootCAs and ClientCAs, one of which may stand for both,
+	// VerifyConnection, Time and KeyLogWriter. It must not change.
+	TLS *tls.Config
+	// Identify, with TLS, compares how the other side introduced itself, by its hello or the reply
+	// to one, with its certificate. An error ends the connection.
+	Identify func(hello []byte, certificate *x509.Certificate) error
 	// Label names the cluster; sides whose labels differ refuse each other. At most 255 bytes.
 	Label string
 
@@ -115,6 +126,12 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	if len(c.Label) > MaxLabel {
 		return fmt.Errorf("transport: Config.Label is %d bytes long, at most %d are allowed", len(c.Label), MaxLabel)
+	}
+	switch {
+	case c.TLS != nil && c.Keyring.empty():
+		return errors.New("transport: Config.TLS needs a secret")
+	case c.TLS != nil && c.TLS.RootCAs == nil && c.TLS.ClientCAs == nil:
+		return errors.New("transport: Config.TLS has neither RootCAs nor ClientCAs")
 	}
 	for _, f := range []struct {
 		name          string

@@ -151,6 +151,9 @@ func (p *Peer) handshake() (link, error) {
 	if err = raw.SetDeadline(time.Now().Add(p.cfg.HandshakeTimeout)); err == nil {
 		var l link
 		l, err = dialHandshake(&p.cfg, p.cred, raw, hello{body: p.hello()})
+		if err == nil {
+			err = identify(&p.cfg, l)
+		}
 		if err == nil && p.welcome != nil {
 			err = p.welcome(l.body, l.took)
 		}
@@ -199,7 +202,7 @@ func (p *Peer) report(err error) {
 	switch {
 	case ok:
 		reason = refusal.Reason
-	case errors.Is(err, ErrProof), errors.Is(err, ErrProtocol):
+	case errors.Is(err, ErrProof), errors.Is(err, ErrProtocol), errors.Is(err, ErrCertificate):
 		reason = err.Error()
 	default:
 		return

@@ -27,7 +27,8 @@
 //	             1 another version  2 a secret is needed  3 no secret here
 //	             4 wrong secret     5 busy
 //
-// With a secret, TLS 1.3 begins here, with throw-away certificates that nobody checks.
+// With a secret, TLS 1.3 begins here, with throw-away certificates that nobody checks, or
+// with those of the user's CA on both sides: see [Config.TLS].
 // What counts is that both sides prove the secret, bound to this very TLS channel, so
 // that a relay between them gains nothing:
 //

@@ -45,7 +45,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, h hello) (link,
 		conn := tls.Client(raw, cred.tls)
 		l.conn = conn
 		if l.exporter, l.key, err = proveFirst(cred, conn); err != nil {
-			return l, err
+			return l, certificateError(cfg, err)
 		}
 	}
 	h.minors, h.label = cfg.minors, cfg.Label
@@ -134,7 +134,7 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 		l.conn = conn
 		var err error
 		if l.exporter, l.key, err = proveSecond(cred, conn); err != nil {
-			return l, err
+			return l, certificateError(cfg, err)
 		}
 	}
 	frame, err := readHelloFrame(l.conn)

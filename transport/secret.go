@@ -28,20 +28,17 @@ type credentials struct {
 	tls  *tls.Config
 }
 
-// newCredentials returns nil where there is no secret. Only a listener needs a
-// certificate. It authenticates nothing, the proofs do: hence it is thrown away with
+// newCredentials returns nil where there is no secret. Without [Config.TLS] only a listener
+// needs a certificate. It authenticates nothing, the proofs do: hence it is thrown away with
 // the process, has no name in it, and is not verified.
 func newCredentials(cfg *Config, listener bool) (*credentials, error) {
 	if cfg.Keyring.empty() {
 		return nil, nil
 	}
-	c := &credentials{ring: cfg.Keyring, tls: &tls.Config{
-		MinVersion:             tls.VersionTLS13,
-		InsecureSkipVerify:     true,
-		SessionTicketsDisabled: true,
-		// Full records from the first byte: our writes are batches, not web pages.
-		DynamicRecordSizingDisabled: true,
-	}}
+	if cfg.TLS != nil {
+		return &credentials{ring: cfg.Keyring, tls: withCertificates(cfg, listener)}, nil
+	}
+	c := &credentials{ring: cfg.Keyring, tls: baseTLS()}
 	if listener {
 		cert, err := throwAwayCertificate()
 		if err != nil {
@@ -50,6 +47,17 @@ func newCredentials(cfg *Config, listener bool) (*credentials, error) {
 		c.tls.Certificates = []tls.Certificate{cert}
 	}
 	return c, nil
+}
+
+// baseTLS verifies no certificate.
+func baseTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		InsecureSkipVerify:     true,
+		SessionTicketsDisabled: true,
+		// Full records from the first byte: our writes are batches, not web pages.
+		DynamicRecordSizingDisabled: true,
+	}
 }
 
 func throwAwayCertificate() (tls.Certificate, error) {

@@ -130,7 +130,7 @@ func (s *Server) serve(raw net.Conn) {
 	}
 	if refusal, ok := errors.AsType[*RefusedError](err); ok {
 		s.report(raw, "refused a connection", refusal)
-	} else if errors.Is(err, ErrProtocol) {
+	} else if errors.Is(err, ErrProtocol) || errors.Is(err, ErrCertificate) {
 		s.report(raw, "closed a connection", err)
 	}
 }
@@ -148,6 +148,9 @@ func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 		return nil, l, refuse(l.conn, "the listener takes no streams")
 	case l.stream:
 		return nil, l, welcomeDialer(l, nil)
+	}
+	if err := identify(&s.cfg, l); err != nil {
+		return nil, l, refuse(l.conn, err.Error())
 	}
 	value, reply, err := s.handler.Hello(raw.RemoteAddr(), l.body)
 	if err != nil {
