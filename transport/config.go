@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -58,8 +59,8 @@ type Config struct {
 	// MaxConns bounds a server's connections whose peers have proved themselves. A peer
 	// that is [Named] has two at most. Default 256.
 	MaxConns int
-	// MaxHandshakes bounds those of them that have not proved themselves yet; one more
-	// is closed at once. Default 64.
+	// MaxHandshakes bounds those of them that have proved the secret before TLS and are not
+	// done; one more is closed. Default 64.
 	MaxHandshakes int
 
 	// DialTimeout bounds the dialling, and HandshakeTimeout the handshake that follows, on
@@ -74,6 +75,9 @@ type Config struct {
 
 	// Dial opens a connection. Default: TCP. It must observe ctx.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Known says of which addresses a server expects peers: these have places of their own
+	// while they have not proved the secret. It must not block. Default: of none.
+	Known func(netip.Addr) bool
 	// Streams takes a server's connections that [DialStream] made. It runs on a goroutine
 	// of the server, which Close waits for. Default: they are refused.
 	Streams func(net.Conn)

@@ -22,7 +22,10 @@
 //
 // Numbers outside of msgpack are big-endian. D dials, L listens.
 //
-//	D: preface   "weir", version (1 byte: 1), flags (1 byte; bit 0: TLS follows)
+//	L: greeting  1 byte: 0; nonce, 16 bytes
+//	D: preface   "weir", version (1 byte: 1), flags (1 byte; bit 0: TLS follows),
+//	             32 bytes: HMAC-SHA256(key, "weir door" ‖ greeting ‖ the 6 bytes before), or
+//	             zeros without a secret; key as below
 //	L: status    1 byte: 0 go on; else the connection is refused and closed:
 //	             1 another version  2 a secret is needed  3 no secret here
 //	             4 wrong secret     5 busy
@@ -43,6 +46,7 @@
 // A side may have several secrets: it proves the first when it dials, accepts any, and
 // answers by the one that it was shown.
 //
+// Until the first status a dialer is a stranger, and has 2 s, or 300 ms where many are.
 // Until here nothing is decoded. Then one frame each way, at most 4 KiB, both a length
 // (uint32, of what follows) and a msgpack array, to which later versions may append:
 //

@@ -36,8 +36,8 @@ func TestWireBytesDoNotChange(t *testing.T) {
 		name  string
 		bytes []byte
 	}{
-		{"preface-plain", preface(false)},
-		{"preface-tls", preface(true)},
+		{"preface-plain", preface(nil, nil)},
+		{"preface-tls", preface(&credentials{ring: NewKeyring([]byte("secret"))}, make([]byte, greetingLen))},
 		{"hello", h},
 		{"welcome", w},
 		{"refused", no},

@@ -3,7 +3,6 @@ package transport
 import (
 	"crypto/hmac"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,13 +30,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, h hello) (link,
 	if len(h.body) > MaxHello {
 		return l, fmt.Errorf("transport: the hello is %d bytes long, at most %d are allowed", len(h.body), MaxHello)
 	}
-	// A listener that is too busy says so and closes without reading: look at what it
-	// said also where it did not take our bytes.
-	_, werr := raw.Write(preface(cred != nil))
-	err := readStatus(raw)
-	if _, refused := errors.AsType[*RefusedError](err); !refused && werr != nil {
-		err = werr
-	}
+	err := knock(cred, raw)
 	if err != nil {
 		return l, err
 	}
@@ -114,19 +107,11 @@ func proveFirst(cred *credentials, conn *tls.Conn) (exporter []byte, key ringKey
 	return exporter, key, nil
 }
 
-// listenHandshake is the listener's side, up to the point where the answer to the
+// listenHandshake is the listener's side for who is through the door, up to the point where the answer to the
 // hello is due: see welcomeDialer. The caller has set a deadline on raw.
 func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error) {
 	l := link{raw: raw, conn: raw}
-	head := make([]byte, prefaceLen)
-	if _, err := io.ReadFull(raw, head); err != nil {
-		return l, err
-	}
-	s, ok := judge(head, cred != nil)
-	if !ok {
-		return l, fmt.Errorf("%w: a stranger's first bytes", ErrProtocol)
-	}
-	if err := sendStatus(raw, s); err != nil {
+	if err := sendStatus(raw, statusGo); err != nil {
 		return l, err
 	}
 	if cred != nil {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -229,6 +231,8 @@ func TestRelayGainsNothing(t *testing.T) {
 func relay(dialer, listener net.Conn, cfg *tls.Config) {
 	defer func() { _, _ = dialer.Close(), listener.Close() }()
 	head := make([]byte, prefaceLen)
+	_, _ = io.ReadFull(listener, head[:greetingLen])
+	_, _ = dialer.Write(head[:greetingLen])
 	_, _ = io.ReadFull(dialer, head)
 	_, _ = listener.Write(head)
 	_, _ = io.ReadFull(listener, head[:1])
@@ -254,6 +258,7 @@ func TestReflectedProofIsNone(t *testing.T) {
 		l.net.serve = func(c net.Conn) {
 			impostors.Go(func() {
 				defer func() { _ = c.Close() }()
+				_, _ = greet(c)
 				_, _ = io.ReadFull(c, make([]byte, prefaceLen))
 				_, _ = c.Write([]byte{byte(statusGo)})
 				conn := tls.Server(c, cred.tls)
@@ -280,6 +285,7 @@ func TestOtherMajorVersionIsTold(t *testing.T) {
 		require.NoError(t, err)
 		got, err := io.ReadAll(a)
 		require.NoError(t, err)
+		got = got[greetingLen:]
 		assert.Equal(t, []byte{byte(statusVersion)}, got)
 		assert.Error(t, readStatus(bytes.NewReader(got)))
 	})
@@ -294,15 +300,16 @@ func TestHandshakeHasOneDeadline(t *testing.T) {
 		l.srv.ServeConn(b)
 		go func() { // one byte at a time, so that every read succeeds
 			for i := range 100 {
-				if _, err := a.Write([]byte("weir\x01\x00\x00\x00\x00\x40" + strings.Repeat("x", 90))[i : i+1]); err != nil {
+				if _, err := a.Write([]byte("weir\x01\x00" + strings.Repeat("x", 94))[i : i+1]); err != nil {
 					return
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond)
 			}
 		}()
 		_, err := io.ReadAll(a)
 		require.NoError(t, err)
-		assert.Equal(t, 5*time.Second, time.Since(begin))
+		assert.Equal(t, doorPatient, time.Since(begin))
+		assert.Equal(t, Turned{Silent: 1}, l.srv.Turned())
 
 		l.net.serve = func(c net.Conn) { time.AfterFunc(time.Minute, func() { _ = c.Close() }) }
 		begin = time.Now()
@@ -313,36 +320,122 @@ func TestHandshakeHasOneDeadline(t *testing.T) {
 	})
 }
 
+// Whoever is silent gives its place to who comes later, and who answers at once gets in,
+// however many there are.
 func TestFloodOfHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, stop := newLab(t, Config{MaxHandshakes: 3}, Config{}, echoHandler{})
+		l, stop := newLab(t, Config{}, Config{}, echoHandler{})
 		defer stop()
 		require.NoError(t, l.call(), "this one is in")
+		silent := func() *memConn {
+			a, b := memPair(64)
+			l.srv.ServeConn(b)
+			return a
+		}
 		var idle []*memConn
-		for range 3 {
-			a, b := memPair(64)
-			l.srv.ServeConn(b)
-			idle = append(idle, a)
+		begin := time.Now()
+		for i := range 300 {
+			idle = append(idle, silent())
+			if i%100 == 0 {
+				synctest.Wait()
+				_ = admitted(t, l.srv, 64).Close()
+			}
 		}
-		for range 100 {
-			a, b := memPair(64)
-			l.srv.ServeConn(b)
-			got, err := io.ReadAll(a)
-			require.NoError(t, err)
-			require.Equal(t, []byte{byte(statusTooBusy)}, got)
-		}
+		synctest.Wait()
+		assert.Zero(t, time.Since(begin))
+		assert.Equal(t, int64(300-doorSource), l.srv.Turned().Crowded)
 		assert.NoError(t, l.call(), "whoever is in does not notice")
 		assert.Equal(t, 1, l.logs.count("turned a connection away"), "and no disk fills up")
-		time.Sleep(2 * time.Second) // the idle ones are timed out
-		for _, a := range idle {
-			_, err := a.Read(make([]byte, 1))
-			assert.ErrorIs(t, err, io.EOF)
+		for i, a := range idle[300-doorSource:] {
+			_, err := io.ReadAll(a)
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, time.Since(begin), doorQuick, "%d", i)
 		}
-		a, b := memPair(64)
-		l.srv.ServeConn(b)
-		_, err := a.Write(preface(false))
+		for _, a := range idle {
+			_ = a.Close()
+		}
+		synctest.Wait()
+		assert.Equal(t, Turned{Crowded: 300 - doorSource, Silent: doorSource}, l.srv.Turned())
+		assert.Empty(t, l.srv.door.sources)
+	})
+}
+
+// A flood from many places leaves the places of known addresses alone, one source has no more
+// than its share, and each has its time.
+func TestDoor(t *testing.T) {
+	d := door{sources: map[netip.Addr]int{}, known: func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.1") }}
+	conn := func(ip string) (net.Conn, int, netip.Addr) {
+		c := &from{addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(ip), 1))}
+		addr, source := source(c)
+		return c, d.class(addr), source
+	}
+	member, class, source := conn("10.0.0.1")
+	out, most := d.enter(member, class, source)
+	require.Nil(t, out)
+	require.Equal(t, doorPatient, most)
+	var first net.Conn
+	for i := range doorSource {
+		c, class, source := conn(fmt.Sprintf("2001:db8::%x", i))
+		out, most = d.enter(c, class, source)
+		require.Nil(t, out)
+		if first == nil {
+			first = c
+		}
+	}
+	require.Equal(t, doorQuick, most)
+	c, class, source := conn("2001:db8::ffff")
+	out, _ = d.enter(c, class, source)
+	require.Same(t, first, out, "one network displaces itself")
+	for i := range 1000 {
+		c, class, source := conn(fmt.Sprintf("10.1.%d.%d", i/250, i%250))
+		d.enter(c, class, source)
+	}
+	require.Len(t, d.places[1], doorPlaces)
+	require.True(t, d.leave(member), "a member keeps its place")
+	require.False(t, d.leave(member))
+	require.False(t, d.leave(first))
+}
+
+type from struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (f *from) RemoteAddr() net.Addr { return f.addr }
+
+// The listener lets nobody begin TLS who has not answered its own nonce, and says nothing that
+// depends on the secret.
+func TestDoorComesBeforeTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, stop := newLab(t, Config{Secret: []byte("a secret of sixteen")}, Config{}, echoHandler{})
+		defer stop()
+		cred, err := newCredentials(&Config{Keyring: NewKeyring([]byte("a secret of sixteen"))}, false)
 		require.NoError(t, err)
-		assert.NoError(t, readStatus(a), "there is room again")
+		other, err := newCredentials(&Config{Keyring: NewKeyring([]byte("another secret"))}, false)
+		require.NoError(t, err)
+		say := func(cred *credentials, stale bool) []byte {
+			a, b := memPair(1 << 10)
+			defer func() { _ = a.Close() }()
+			l.srv.ServeConn(b)
+			greeting := make([]byte, greetingLen)
+			_, err := io.ReadFull(a, greeting)
+			require.NoError(t, err)
+			if stale {
+				greeting[5] ^= 1
+			}
+			_, err = a.Write(preface(cred, greeting))
+			require.NoError(t, err)
+			got := make([]byte, 1)
+			_, err = io.ReadFull(a, got)
+			require.NoError(t, err)
+			return got
+		}
+		assert.Equal(t, []byte{byte(statusGo)}, say(cred, false))
+		assert.Equal(t, []byte{byte(statusWrongSecret)}, say(cred, true), "what answered another nonce")
+		assert.Equal(t, []byte{byte(statusWrongSecret)}, say(other, false))
+		assert.Equal(t, []byte{byte(statusNeedsSecret)}, say(nil, false))
+		synctest.Wait()
+		assert.Equal(t, Turned{WrongSecret: 3}, l.srv.Turned())
 	})
 }
 
@@ -361,29 +454,6 @@ func TestMaxConns(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.NoError(t, second.Call(context.Background(), time.Time{}, 1, &echo{}))
 	})
-}
-
-// TestUnreadConnection shares a port: somebody looks at the first bytes and passes the
-// connection on.
-func TestUnreadConnection(t *testing.T) {
-	srv, err := NewServer(Config{}, echoHandler{})
-	require.NoError(t, err)
-	addr := serveTCP(t, func(c net.Conn) {
-		head := make([]byte, len(Preface))
-		_, err := io.ReadFull(c, head)
-		assert.NoError(t, err)
-		assert.Equal(t, Preface, string(head))
-		wrapped := Unread(c, head)
-		assert.NotNil(t, tcpSocket(wrapped), "its options can still be set")
-		srv.ServeConn(wrapped)
-	})
-	peer, err := NewPeer(Config{}, addr, noHello, nil)
-	require.NoError(t, err)
-	m := &echo{body: []byte("through")}
-	require.NoError(t, peer.Call(context.Background(), in(5*time.Second), 1, m))
-	assert.Equal(t, "through", string(m.answer))
-	peer.Close()
-	srv.Close()
 }
 
 func TestConfigIsJudged(t *testing.T) {

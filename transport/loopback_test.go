@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -123,7 +124,7 @@ func TestSocketOptionsAreSet(t *testing.T) {
 	tuneSocket(c)
 	assertTuned(t, c.(*net.TCPConn))
 	other := <-accepted
-	tuneSocket(Unread(other, []byte("x")))
+	tuneSocket(tls.Server(other, nil)) // found underneath
 	assertTuned(t, other.(*net.TCPConn))
 	_, _ = c.Close(), other.Close()
 }

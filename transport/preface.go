@@ -1,22 +1,17 @@
 package transport
 
-import (
-	"bytes"
-	"net"
-)
-
-// Preface is how every connection of this package begins. A port that is shared with
-// another protocol recognises ours by these bytes.
+// Preface is how the dialer of every connection of this package begins.
 const Preface = "weir"
 
 const (
 	wireVersion = 1
 	flagTLS     = 1 << 0
 
-	prefaceLen = len(Preface) + 2
+	prefaceHead = len(Preface) + 2
+	prefaceLen  = prefaceHead + proofLen
 )
 
-// status is the byte with which a listener answers the preface and the proof.
+// status is the byte with which a listener greets, and answers the preface and the proof.
 type status byte
 
 const (
@@ -45,53 +40,24 @@ func (s status) reason() string {
 	return "unknown status"
 }
 
-// preface returns the bytes with which a dialer begins.
-func preface(tls bool) []byte {
-	var flags byte
-	if tls {
-		flags = flagTLS
+// preface returns the bytes with which a dialer answers a greeting.
+func preface(cred *credentials, greeting []byte) []byte {
+	head := append([]byte(Preface), wireVersion, 0)
+	if cred == nil {
+		return append(head, make([]byte, proofLen)...)
 	}
-	return append([]byte(Preface), wireVersion, flags)
+	head[prefaceHead-1] = flagTLS
+	return append(head, cred.ring.first().proof(doorBinding(greeting, head), roleDoor)...)
 }
 
-// judge decides what a listener answers to a preface. ok is false for a stranger, who
-// gets no answer at all.
-func judge(head []byte, secret bool) (s status, ok bool) {
-	if !bytes.HasPrefix(head, []byte(Preface)) || len(head) != prefaceLen {
-		return 0, false
-	}
-	version, tls := head[len(Preface)], head[len(Preface)+1]&flagTLS != 0
+// judge decides what a listener answers to a preface of its version, the proof in it aside.
+func judge(head []byte, secret bool) status {
+	tls := head[prefaceHead-1]&flagTLS != 0
 	switch {
-	case version != wireVersion:
-		return statusVersion, true
 	case secret && !tls:
-		return statusNeedsSecret, true
+		return statusNeedsSecret
 	case !secret && tls:
-		return statusNoSecret, true
+		return statusNoSecret
 	}
-	return statusGo, true
+	return statusGo
 }
-
-// Unread returns conn with head before all that is still to be read from it: for whoever
-// peeked at a connection to see whose it is. head is kept. What wants the socket itself
-// finds it through NetConn.
-func Unread(conn net.Conn, head []byte) net.Conn {
-	return &unread{Conn: conn, head: head}
-}
-
-type unread struct {
-	net.Conn
-	head []byte
-}
-
-func (u *unread) Read(b []byte) (int, error) {
-	if len(u.head) > 0 {
-		n := copy(b, u.head)
-		u.head = u.head[n:]
-		return n, nil
-	}
-	return u.Conn.Read(b)
-}
-
-// NetConn returns the connection underneath, as that of crypto/tls does.
-func (u *unread) NetConn() net.Conn { return u.Conn }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -36,16 +37,21 @@ type Server struct {
 
 	mu          sync.Mutex // guards what follows
 	closed      bool
+	door        door
+	turned      Turned
 	conns       map[net.Conn]*Session // all that are open, nil until they have proved themselves
 	named       map[string][]*Session // by who is at the other end, the oldest first: see replace.go
-	handshaking int                   // how many of conns have not proved themselves
+	handshaking int                   // how many of conns are through the door, and no further
 	serving     int                   // and how many have, and were let in
 	logged      map[string]time.Time  // when a complaint was last made
 }
 
 // logEvery is how often a server complains about the same thing: strangers must not be
 // able to fill a disk.
-const logEvery = 10 * time.Second
+const (
+	logEvery = 10 * time.Second
+	logMost  = 16 // complaints within that time
+)
 
 // NewServer returns a Server that serves no connection yet.
 func NewServer(cfg Config, handler Handler) (*Server, error) {
@@ -64,41 +70,94 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 		conns:   make(map[net.Conn]*Session),
 		named:   make(map[string][]*Session),
 		logged:  make(map[string]time.Time),
+		door:    door{known: cfg.Known, sources: make(map[netip.Addr]int)},
 	}, nil
 }
 
-// ServeConn takes over a connection that begins with our [Preface], and returns at
-// once. Beyond MaxHandshakes it closes it; beyond MaxConns too, once it is clear who
-// dials, unless it replaces another.
+// ServeConn takes over a connection, and returns at once. Until that has proved the secret, it
+// has a place among the strangers: see door.go. Beyond MaxHandshakes it is closed then; beyond
+// MaxConns too, once it is clear who dials, unless it replaces another.
 func (s *Server) ServeConn(raw net.Conn) {
+	addr, from := source(raw)
+	class := s.door.class(addr)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		_ = raw.Close()
 		return
 	}
-	if s.handshaking >= s.cfg.MaxHandshakes {
-		s.mu.Unlock()
-		s.turnAway(raw)
-		return
+	out, most := s.door.enter(raw, class, from)
+	if out != nil {
+		s.turned.Crowded++
 	}
 	s.conns[raw] = nil
-	s.handshaking++
-	s.wg.Go(func() { s.serve(raw) })
+	s.wg.Go(func() { s.serve(raw, most) })
 	s.mu.Unlock()
+	if out != nil {
+		_ = out.Close()
+		s.report(raw, "turned a connection away", ErrBusy)
+	}
 }
 
-// turnAway says why, if the connection takes a byte at once, which a fresh one does.
-func (s *Server) turnAway(raw net.Conn) {
-	if raw.SetWriteDeadline(time.Now().Add(time.Millisecond)) == nil {
+// Turned reads the counters.
+func (s *Server) Turned() Turned {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turned
+}
+
+// admitAtDoor says whether a connection has proved the secret within most, and found a place
+// for the rest of the handshake, which then is counted in handshaking.
+func (s *Server) admitAtDoor(raw net.Conn, most time.Duration) bool {
+	err := raw.SetDeadline(time.Now().Add(min(most, s.cfg.HandshakeTimeout)))
+	if err == nil {
+		err = admitPreface(s.cred, raw)
+	}
+	refusal, refused := errors.AsType[*RefusedError](err)
+	garbage := errors.Is(err, ErrProtocol)
+	s.mu.Lock()
+	there := s.door.leave(raw)
+	busy := err == nil && s.handshaking >= s.cfg.MaxHandshakes
+	switch {
+	case busy:
+		s.turned.Busy++
+	case err == nil:
+		s.handshaking++
+	case garbage:
+		s.turned.Garbage++
+	case refused && refusal.Reason == statusVersion.reason():
+		s.turned.Refused++
+	case refused:
+		s.turned.WrongSecret++
+	case there && !s.closed: // else it was counted, or is nobody's fault
+		s.turned.Silent++
+	}
+	closed := s.closed
+	if err != nil || busy {
+		delete(s.conns, raw)
+	}
+	s.mu.Unlock()
+	switch {
+	case busy:
 		_ = sendStatus(raw, statusTooBusy)
+		s.report(raw, "turned a connection away", ErrBusy)
+	case err == nil:
+		return true
+	case closed:
+	case refused:
+		s.report(raw, "refused a connection", refusal)
+	case garbage:
+		s.report(raw, "closed a connection", err)
 	}
 	_ = raw.Close()
-	s.report(raw, "turned a connection away", ErrBusy)
+	return false
 }
 
 // serve is the goroutine of one connection.
-func (s *Server) serve(raw net.Conn) {
+func (s *Server) serve(raw net.Conn, most time.Duration) {
+	if !s.admitAtDoor(raw, most) {
+		return
+	}
 	tuneSocket(raw)
 	session, l, err := s.handshake(raw)
 	s.mu.Lock()
@@ -129,6 +188,9 @@ func (s *Server) serve(raw net.Conn) {
 		return
 	}
 	if refusal, ok := errors.AsType[*RefusedError](err); ok {
+		s.mu.Lock()
+		s.turned.Refused++
+		s.mu.Unlock()
 		s.report(raw, "refused a connection", refusal)
 	} else if errors.Is(err, ErrProtocol) || errors.Is(err, ErrCertificate) {
 		s.report(raw, "closed a connection", err)
@@ -164,14 +226,18 @@ func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 }
 
 // report logs what an operator should see: two sides that can never talk, garbage, a
-// flood. The same complaint is made again only after a while.
+// flood. The same complaint about the same source is made again only after a while, and
+// about all sources there are 16 of them at most meanwhile.
 func (s *Server) report(raw net.Conn, what string, err error) {
 	now := time.Now()
+	_, from := source(raw)
+	key := what + " " + from.String()
 	s.mu.Lock()
-	last, known := s.logged[what]
-	quiet := known && now.Sub(last) < logEvery
+	maps.DeleteFunc(s.logged, func(_ string, at time.Time) bool { return now.Sub(at) >= logEvery })
+	_, told := s.logged[key]
+	quiet := told || len(s.logged) >= logMost
 	if !quiet {
-		s.logged[what] = now
+		s.logged[key] = now
 	}
 	s.mu.Unlock()
 	if !quiet {

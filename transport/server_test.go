@@ -39,9 +39,9 @@ func TestGarbageClosesThatConnectionOnly(t *testing.T) {
 		"http":               {false, []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")},
 		"tls":                {false, []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},
 		"almost ours":        {false, []byte("weiR\x01\x00")},
-		"huge hello":         {false, append(preface(false), 0xff, 0xff, 0xff, 0xff)},
-		"hello of nonsense":  {false, append(preface(false), 0, 0, 0, 3, 1, 2, 3)},
-		"hello that expands": {false, append(preface(false), 0, 0, 0, 5, 0xdd, 0xff, 0xff, 0xff, 0xff)},
+		"huge hello":         {false, append(preface(nil, nil), 0xff, 0xff, 0xff, 0xff)},
+		"hello of nonsense":  {false, append(preface(nil, nil), 0, 0, 0, 3, 1, 2, 3)},
+		"hello that expands": {false, append(preface(nil, nil), 0, 0, 0, 5, 0xdd, 0xff, 0xff, 0xff, 0xff)},
 		"huge frame":         {true, []byte{0xff, 0xff, 0xff, 0xff, 1}},
 		"frame of nonsense":  {true, []byte{0, 0, 0, 3, 1, 2, 3}},
 		"good, then bad":     {true, append(bytes.Clone(whole), 0, 0, 0, 3, 0x92, 1, 1)},
@@ -114,6 +114,7 @@ func TestPeerSendsGarbage(t *testing.T) {
 					impostors.Go(func() {
 						defer func() { _ = c.Close() }()
 						cfg := Config{}.withDefaults()
+						assert.NoError(t, admitPreface(nil, c))
 						link, err := listenHandshake(&cfg, nil, c)
 						assert.NoError(t, err)
 						assert.NoError(t, welcomeDialer(link, nil))
