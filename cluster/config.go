@@ -83,6 +83,9 @@ type Config struct {
 	// Split says what a side of a split cluster may admit for limits that do not say
 	// so themselves. SplitDefault means SplitFull.
 	Split limiter.Split
+	// AllowFrom are the networks of the nodes: connections and packets from anywhere else are
+	// dropped before a byte of them is read. It does not replace Secret. Default: all may come.
+	AllowFrom []netip.Prefix
 	// Voters are the names of the nodes of which a majority decides under SplitQuorum:
 	// those of a StatefulSet, say; three or five, at most nine. Other nodes may decide, too,
 	// if a majority of these lets them. Without it SplitQuorum is refused. All nodes need
@@ -186,6 +189,8 @@ func (c Config) validate() error {
 		return bad("Name", strconv.Quote(c.Name), fmt.Sprintf("is longer than %d bytes", nameMax))
 	case len(c.Label) > labelMax:
 		return bad("Label", strconv.Quote(c.Label), fmt.Sprintf("is longer than %d bytes", labelMax))
+	case slices.ContainsFunc(c.AllowFrom, func(p netip.Prefix) bool { return !p.IsValid() }):
+		return bad("AllowFrom", c.AllowFrom, "has a network that is none")
 	case c.MaxKeys < 1:
 		return bad("MaxKeys", c.MaxKeys, "is not positive")
 	case c.Replicas < 1 || c.Replicas > 2:

@@ -48,6 +48,7 @@ type Node struct {
 	secretsMu sync.Mutex         // guards the order of SetSecrets
 
 	port     *port.Port
+	expected expected
 	server   *transport.Server
 	gossip   *membership.Gossip
 	members  *membership.Members
@@ -172,7 +173,7 @@ func newOrigin(now int64) ledger.Origin {
 func (n *Node) open(ctx context.Context) (err error) {
 	n.port = port.New(n.portConfig())
 	serving := n.transportConfig()
-	serving.Streams = n.port.Stream
+	serving.Streams, serving.Known = n.port.Stream, n.expected.has
 	if n.server, err = transport.NewServer(serving, server{n}); err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (n *Node) gossipConfig() membership.GossipConfig {
 
 func (n *Node) portConfig() port.Config {
 	dial := n.transportConfig()
-	return port.Config{Network: n.cfg.Network, Zone: n.cfg.zone(), Label: n.cfg.Label, Secrets: bytesOf(n.cfg.secrets()),
+	return port.Config{Network: n.cfg.Network, Zone: n.cfg.zone(), Label: n.cfg.Label, Secrets: bytesOf(n.cfg.secrets()), AllowFrom: n.cfg.AllowFrom,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) { return transport.DialStream(ctx, dial, addr) }}
 }
 

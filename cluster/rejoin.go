@@ -254,6 +254,7 @@ func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err er
 			addrs = append(addrs, a)
 		}
 	}
+	n.expected.seed(addrs)
 	return addrs, nil
 }
 

@@ -93,6 +93,7 @@ func (n *Node) rebuild() {
 	if now.Over() {
 		n.members.NoGuests(n.clock.age())
 	}
+	n.expected.set(n.members.Addresses(n.clock.age()))
 	n.reportMembers(first, v, restarted)
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Zone    string   // of link-local addresses
 	Label   string   // of the cluster
 	Secrets [][]byte // the first seals packets, each opens them; none: they are plain
+	// AllowFrom are the networks that may come; none: all may.
+	AllowFrom []netip.Prefix
 	// Dial opens a stream to another node, which takes it with its Port's Stream.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
@@ -47,7 +49,7 @@ type Port struct {
 	places  chan struct{} // one token per stream that came in
 	gossips chan struct{} // closed when gossip may come in: see Listen
 
-	bad, wrong, again atomic.Int64
+	bad, wrong, again, outside atomic.Int64
 
 	ctx    context.Context // ends with the port
 	cancel context.CancelFunc
@@ -66,10 +68,13 @@ type Stats struct {
 	BadPackets  int64 // of another form than ours, or for another node or cluster; messages on streams, too
 	WrongSecret int64 // packets that no secret of ours opens
 	Replays     int64 // packets that came again
+	NotAllowed  int64 // connections and packets from outside of AllowFrom
 }
 
 // Stats reads the counters.
-func (p *Port) Stats() Stats { return Stats{p.bad.Load(), p.wrong.Load(), p.again.Load()} }
+func (p *Port) Stats() Stats {
+	return Stats{p.bad.Load(), p.wrong.Load(), p.again.Load(), p.outside.Load()}
+}
 
 // New makes a port that is not open yet.
 func New(cfg Config) *Port {
@@ -123,8 +128,34 @@ func (p *Port) accept(calls func(net.Conn)) {
 				return
 			}
 		}
+		if !p.allows(c.RemoteAddr()) {
+			c.Close()
+			continue
+		}
 		calls(c)
 	}
+}
+
+// allows says whether something may come from an address, and counts what may not.
+func (p *Port) allows(from net.Addr) bool {
+	if len(p.cfg.AllowFrom) == 0 {
+		return true
+	}
+	var a netip.Addr
+	switch from := from.(type) {
+	case *net.TCPAddr:
+		a = from.AddrPort().Addr()
+	case *net.UDPAddr:
+		a = from.AddrPort().Addr()
+	}
+	a = a.Unmap().WithZone("")
+	for _, network := range p.cfg.AllowFrom {
+		if network.Contains(a) {
+			return true
+		}
+	}
+	p.outside.Add(1)
+	return false
 }
 
 // Stream takes a gossip stream that came in, and whose other end has proved the secret.
@@ -165,6 +196,9 @@ func (p *Port) receive() {
 		select {
 		case <-p.gossips:
 		default:
+			continue
+		}
+		if !p.allows(from) {
 			continue
 		}
 		if !p.take(buf[:n], from) {
