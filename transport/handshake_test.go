@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -474,5 +475,18 @@ func TestConfigIsJudged(t *testing.T) {
 		assert.NotContains(t, err.Error(), "do not")
 		_, err = NewServer(cfg, echoHandler{})
 		assert.ErrorContains(t, err, name)
+	}
+}
+
+// Certificates come beside a secret, and by a CA that somebody chose.
+func TestValidatesCertificates(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"TLS needs a secret":                    {TLS: &tls.Config{RootCAs: x509.NewCertPool()}},
+		"TLS has neither RootCAs nor ClientCAs": {TLS: &tls.Config{}, Secret: []byte("do not print me")},
+	} {
+		_, err := NewPeer(cfg, "", noHello, nil)
+		assert.ErrorContains(t, err, want)
+		_, err = NewServer(cfg, echoHandler{})
+		assert.ErrorContains(t, err, want)
 	}
 }

@@ -126,7 +126,7 @@ func (c *certified) heard(i int) int {
 // is in use from the next connection on, without a restart, long after the first one has run out.
 func TestCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCertified(t, time.Hour, "node0", "node1.weir.internal", "spiffe://example.org/weir/node2")
+		c := newCertified(t, 5*time.Minute, "node0", "node1.weir.internal", "spiffe://example.org/weir/node2")
 		l := limiter.Limit{Quota: 9, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
 		admitted := 0
 		for i := range 30 {
@@ -139,7 +139,7 @@ func TestCertificates(t *testing.T) {
 		}
 		assert.Equal(t, 9, admitted)
 		c.renew(5000 * time.Hour)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(6 * time.Minute)
 		c.reconnect()
 		c.Settle()
 		assert.Zero(t, c.log.count("certificates:"))
@@ -149,11 +149,11 @@ func TestCertificates(t *testing.T) {
 // A node whose certificate has run out is not let in again, and the log says why.
 func TestCertificateHasRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCertified(t, time.Hour, "node0", "node1", "node2")
+		c := newCertified(t, 5*time.Minute, "node0", "node1", "node2")
 		for i := 1; i < 3; i++ {
 			c.certs[i].Store(c.ca.issue(c.names[i], 5000*time.Hour))
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(6 * time.Minute)
 		c.reconnect()
 		time.Sleep(20 * time.Second)
 		assert.Zero(t, c.heard(0))
