@@ -51,7 +51,8 @@ type Budget struct {
 // Budgets are those that a subject has under a rule of the policy, by the rule's name and the parts
 // of the subject as for [BudgetKey]: first the rule's own, then those of its [Ban], the first of which
 // is the ban itself. A ban that is reset is lifted, on other nodes a second later. It
-// is nil where the policy has no such rule, or one that cannot be.
+// is nil where the policy has no such rule, or one that cannot be or admits nothing to anybody. Of
+// one that admits nothing but by its Plans or LimitOf, the Limit is one by which the budget is found.
 func (p Policy) Budgets(rule string, parts ...string) []Budget {
 	r, ok := p.rules()[rule]
 	if !ok {
@@ -82,6 +83,9 @@ func (p *Policy) rules() map[string]Rule {
 // budgets are the one of a key and those of its ban; nil for a rule that cannot be.
 func (r Rule) budgets(key string) []Budget {
 	own := Budget{key, r.Limit}
+	if own.Limit.Quota == 0 {
+		own.Limit.Quota, own.Limit.Burst = r.otherQuota(), 0
+	}
 	b, err := newBan(r)
 	switch {
 	case err != nil || own.Limit.Validate() != nil:
@@ -90,6 +94,18 @@ func (r Rule) budgets(key string) []Budget {
 		return []Budget{own}
 	}
 	return []Budget{own, {beside(key, banUntil), b.until}, {beside(key, banLevel), b.level}, {beside(key, banStrikes), b.strikes}}
+}
+
+// otherQuota is a quota that a rule which admits nothing by itself has for some: the largest of its
+// plans, or 1 where its function may find one; else 0.
+func (r Rule) otherQuota() (most int64) {
+	if r.LimitOf != nil {
+		most = 1
+	}
+	for _, l := range r.Plans {
+		most = max(most, l.Quota)
+	}
+	return most
 }
 
 // JoinSubject is the subject of a [Join] whose keys find these.

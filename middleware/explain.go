@@ -50,11 +50,13 @@ func (m *Middleware) Look(ctx context.Context, rule string, parts ...string) (al
 	if err != nil {
 		return nil, err
 	}
-	if r.Limit.Quota == 0 { // it admits nothing, and has no budget
-		return []Look{{Budget: Budget{key, r.Limit}, Of: "rule", Refuses: true}}, nil
-	}
 	of := [...]string{"rule", "ban", "level", "strikes"}
-	for i, b := range r.budgets(key) {
+	budgets := r.budgets(key)
+	if r.Limit.Quota == 0 { // it admits nothing; a plan or its function may, and then ban
+		all = []Look{{Budget: Budget{key, r.Limit}, Of: "rule", Refuses: true}}
+	}
+	for i := len(all); i < len(budgets); i++ {
+		b := budgets[i]
 		l := Look{Budget: b, Of: of[i]}
 		if l.Decision, err = m.limiter.Take(ctx, b.Key, b.Limit, 0); err != nil {
 			return nil, err

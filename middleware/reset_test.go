@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,6 +35,41 @@ func TestReset(t *testing.T) {
 		}
 		assert.ErrorIs(t, m.Reset(t.Context(), "nobody", "192.0.2.1"), middleware.ErrRule)
 	})
+}
+
+// A rule that admits nothing but by plans, or by a function, has budgets and bans as any other.
+func TestResetOfAQuotaOfZero(t *testing.T) {
+	plans, of := banning(), banning()
+	plans.Plan, plans.Plans = middleware.Header("X-Plan"), map[string]limiter.Limit{"pro": plans.Limit, "none": limiter.Per(0, time.Minute)}
+	of.LimitOf = func(r *http.Request) (limiter.Limit, bool) {
+		return limiter.Per(2, time.Minute), r.Header.Get("X-Plan") == "pro"
+	}
+	for name, r := range map[string]middleware.Rule{"plans": plans, "a function": of} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r.Limit.Quota = 0
+				m, err := middleware.New(limiter.NewLocal(limiter.Config{}), middleware.Policy{Default: []middleware.Rule{r}})
+				require.NoError(t, err)
+				h := m.Wrap(teapot)
+				status, _ := hit(t, h)
+				require.Equal(t, http.StatusForbidden, status)
+				for range 8 {
+					status, _ = hit(t, h, set("X-Plan", "pro"))
+				}
+				require.Equal(t, http.StatusTooManyRequests, status)
+				looks, err := m.Look(t.Context(), "login", "192.0.2.1")
+				require.NoError(t, err)
+				require.Len(t, looks, 4)
+				assert.True(t, looks[0].Refuses && looks[1].Refuses && looks[1].Wait > time.Minute, "%+v", looks)
+				require.NoError(t, m.Reset(t.Context(), "login", "192.0.2.1"))
+				status, _ = hit(t, h, set("X-Plan", "pro"))
+				assert.Equal(t, http.StatusTeapot, status)
+			})
+		})
+	}
+	nobody := banning()
+	nobody.Limit.Quota = 0
+	assert.Nil(t, middleware.Policy{Default: []middleware.Rule{nobody}}.Budgets("login", "192.0.2.1"))
 }
 
 // noReset is a limiter without Reset.
