@@ -13,12 +13,13 @@ import (
 
 // A connection is a stranger's until it has answered the listener's nonce with a proof of the
 // secret, before TLS. Strangers have places of their own, by where they come from, and who
-// comes next takes the place of who has been silent for longest: an honest dialer needs one
+// comes next takes the place of the source that has most, of its oldest: an honest dialer needs one
 // round trip, so a flood keeps nobody out who is not slower than it fills all places. What a
 // stranger costs is a goroutine, 17 bytes to it, 38 from it and two HMACs, for doorQuick.
 
 const (
-	doorPlaces  = 128 // of unproved connections: as many for known addresses, as many for others
+	doorKnown   = 96  // places of unproved connections for known addresses
+	doorOthers  = 160 // and for all others
 	doorSource  = 32  // of them for one address, or one IPv6 network of 64 bits
 	doorCrowded = 16  // from so many on they get less time
 	doorPatient = 2 * time.Second
@@ -82,8 +83,14 @@ func (d *door) enter(raw net.Conn, class int, from netip.Addr) (out net.Conn, mo
 		if i := slices.IndexFunc(places, func(s stranger) bool { return s.source == from }); i >= 0 {
 			out = d.remove(class, i)
 		}
-	case len(places) >= doorPlaces:
-		out = d.remove(class, 0)
+	case len(places) >= [2]int{doorKnown, doorOthers}[class]:
+		most, of := 0, 0
+		for i, s := range places {
+			if n := d.sources[s.source]; n > most {
+				most, of = n, i
+			}
+		}
+		out = d.remove(class, of)
 	}
 	d.places[class] = append(d.places[class], stranger{raw, from})
 	d.sources[from]++

@@ -391,7 +391,16 @@ func TestDoor(t *testing.T) {
 		c, class, source := conn(fmt.Sprintf("10.1.%d.%d", i/250, i%250))
 		d.enter(c, class, source)
 	}
-	require.Len(t, d.places[1], doorPlaces)
+	require.Len(t, d.places[1], doorOthers)
+	one := d.places[1][0].source
+	require.Equal(t, 1, d.sources[one])
+	other, class, source := conn("10.1.3.250")
+	d.enter(other, class, source)
+	for range 2 * doorSource {
+		c, class, source := conn("10.2.0.1")
+		d.enter(c, class, source)
+	}
+	require.True(t, d.leave(other), "who has one place keeps it beside a source that has many")
 	require.True(t, d.leave(member), "a member keeps its place")
 	require.False(t, d.leave(member))
 	require.False(t, d.leave(first))
