@@ -46,7 +46,8 @@ type result struct {
 // counts as the phase before.
 func (r result) phases() (whole, unnoticed, noticed, again []second) {
 	n, w := int(math.Ceil(r.noticed)), int(math.Ceil(r.whole))
-	return r.seconds[:r.cut], r.seconds[r.cut:n], r.seconds[n:r.heal], r.seconds[w:]
+	last := r.heal - 1 // who waits when it heals is answered, and may be counted in the second that just ends
+	return r.seconds[:r.cut], r.seconds[r.cut:n], r.seconds[n:last], r.seconds[w:]
 }
 
 func most(s []second) (m int) {
