@@ -3,6 +3,6 @@
 package clustertest
 
 const (
-	seedsDefault = 40 // the race detector makes each take several times as long
+	seedsDefault = 24 // the race detector makes each take several times as long
 	bucketSeeds  = 0  // of imitated token buckets, which remember every token
 )
