@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -46,8 +47,7 @@ type result struct {
 // counts as the phase before.
 func (r result) phases() (whole, unnoticed, noticed, again []second) {
 	n, w := int(math.Ceil(r.noticed)), int(math.Ceil(r.whole))
-	last := r.heal - 1 // who waits when it heals is answered, and may be counted in the second that just ends
-	return r.seconds[:r.cut], r.seconds[r.cut:n], r.seconds[n:last], r.seconds[w:]
+	return r.seconds[:r.cut], r.seconds[r.cut:n], r.seconds[n:r.heal], r.seconds[w:]
 }
 
 func most(s []second) (m int) {
@@ -171,11 +171,12 @@ func (l *lab) await(ctx context.Context, until time.Time, done func() bool) erro
 // apart says whether every node sees its own side and nobody else.
 func (l *lab) apart() bool { return l.see(len(sides[0]), len(sides[1])) }
 
-// whole says whether every node sees all, and decides for all that it owns.
+// whole says whether every node sees all, decides for all that it owns, and votes: before it does, a
+// limit that wants a quorum is denied, and that answer tells nothing of windows.
 func (l *lab) whole() bool {
 	for _, nodes := range l.nodes {
 		for _, n := range nodes {
-			if !n.Ready() || n.Stats().Pending > 0 {
+			if s := n.Stats(); !n.Ready() || s.Pending > 0 || !s.Votes {
 				return false
 			}
 		}
@@ -201,6 +202,9 @@ func (l *lab) border(ctx context.Context) (time.Time, error) {
 	d, err := l.nodes[0][0].Take(ctx, key, l.limit, 0)
 	if err != nil {
 		return time.Time{}, err
+	}
+	if d.Degraded {
+		return time.Time{}, errors.New("nobody knows yet where the windows lie")
 	}
 	begin := time.Now().Add(d.ResetAfter)
 	l.first = begin.Add(window)
