@@ -50,7 +50,7 @@ func (n *Node) Condition() Condition {
 	say(n.closed.Load(), "the node is closed")
 	say(n.leaving.Load() && !n.closed.Load(), "the node is leaving")
 	say(!n.settled.Load(), "the node is starting: it has not met the others yet")
-	say(n.settled.Load() && !c.Ready && n.solitary(), "the node is alone: none of its seeds has answered")
+	say(n.settled.Load() && !c.Ready && n.solitary(), "the node is alone, or was until a moment ago: none of its seeds had answered")
 	say(s.Pending > 0, "%d partitions are on their way to this node", s.Pending)
 	say(s.Live < s.Known, "%d of %d known nodes are seen", s.Live, s.Known)
 	say(s.Unreachable > 0, "%d nodes do not answer this one", s.Unreachable)

@@ -72,6 +72,8 @@ type Node struct {
 	wallWrong bool        // this node's wall clock is not the calendar's; the loop's own
 	shares    atomic.Bool // limits are split into shares: see contact.go
 	met       atomic.Bool // it sees another node, or has once seen one
+	metAt     atomic.Int64
+	apart     atomic.Bool // it began without the others
 	tried     atomic.Bool // it has tried to meet one for JoinTimeout
 	whole     atomic.Bool // it decides, or has once decided, for all that it owns
 	leaving   atomic.Bool
@@ -204,6 +206,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.tried.Store(n.cfg.JoinTimeout < 0 || !slices.ContainsFunc(n.cfg.Join, n.notOwn))
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
+	n.apart.Store(!n.met.Load())
 	n.members.Started()
 	close(n.started)
 	n.loops.Go(n.loop)
@@ -276,9 +279,8 @@ func (n *Node) spawn(f func()) bool {
 
 // Ready says whether requests should come to this node. It becomes true when the node is a
 // member, or alone because none of its seeds answered for Config.JoinTimeout, and decides for all
-// that it owns.
-// From then on it stays true, whatever happens to other nodes, until Leave or Close:
-// while partitions change hands, requests are answered all the same.
+// that it owns. From then on it stays true, whatever happens to other nodes, until Leave or
+// Close: while partitions change hands, requests are answered all the same.
 func (n *Node) Ready() bool {
 	return n.becameWhole() && !n.leaving.Load() && !n.closed.Load()
 }

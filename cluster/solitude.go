@@ -11,15 +11,32 @@ import (
 // somebody may ask it, but says for a while that no requests should come.
 
 // solitary says whether this node is alone and should not be sent requests: it has seeds, of which
-// none has answered, and has not tried for JoinTimeout yet; or more nodes are expected.
+// none has answered, and has not tried for JoinTimeout yet; or more nodes are expected; or it has
+// met the others less than JoinTimeout ago, and both decide for the same partitions still.
 func (n *Node) solitary() bool {
 	switch {
 	case n.met.Load():
-		return false
+		met := time.Duration(n.metAt.Load())
+		return n.apart.Load() && n.clock.age()-met < n.cfg.JoinTimeout && !n.together()
 	case n.cfg.ExpectedNodes > 1:
 		return true
 	}
 	return !n.tried.Load()
+}
+
+// together says whether a node that began alone has handed over all that it holds for others, and
+// they what they held for it.
+func (n *Node) together() bool {
+	v, held := n.view.Load(), n.ledger.Held()
+	if !v.caught {
+		return false
+	}
+	for part := range Partitions {
+		if held.Has(part) != v.owns(part) {
+			return false
+		}
+	}
+	return true
 }
 
 // notOwn says whether an address in Join is another one's than this node's; of a name it is not known.

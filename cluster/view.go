@@ -168,7 +168,8 @@ func (n *Node) moveTo(v *view) {
 	if v.caught {
 		n.informed.Store(v.table)
 	}
-	if len(v.all) > 0 {
+	if len(v.all) > 0 && !n.met.Load() {
+		n.metAt.Store(int64(n.clock.age()))
 		n.met.Store(true)
 	}
 	if n.view.Store(v); v.table != old.table {

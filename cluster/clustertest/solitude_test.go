@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/limiter"
 )
 
 // lines is a log that can be read while nodes write to it.
@@ -50,7 +52,7 @@ func TestNoSilentSolitude(t *testing.T) {
 			c := lonely(t, log, func(cfg *cluster.Config) { cfg.JoinTimeout = timeout })
 			n := c.Node(c.Add())
 			assert.False(t, n.Ready())
-			assert.Contains(t, n.Condition().Reasons, "the node is alone: none of its seeds has answered")
+			assert.Contains(t, n.Condition().Reasons, "the node is alone, or was until a moment ago: none of its seeds had answered")
 			require.NoError(t, n.WaitReady(t.Context()))
 			want := max(timeout, 10*time.Second)
 			assert.InDelta(t, want.Seconds(), time.Since(began).Seconds(), 0.1, "since it was started")
@@ -101,4 +103,29 @@ func TestFirstNodeIsReadyAtOnce(t *testing.T) {
 		assert.True(t, c.Node(i).Ready())
 		assert.Zero(t, log.count("alone:"))
 	})
+}
+
+// A node that came up alone and then meets the others is ready when it knows what they know: from
+// then on both together keep to the quota.
+func TestReadyAfterSolitudeIsExact(t *testing.T) {
+	for _, alone := range []time.Duration{time.Millisecond, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := empty(t, Options{Network: simnet.Options{Latency: 20 * time.Millisecond, KeepAlive: 2 * time.Second}})
+			c.Add()
+			l := limiter.Limit{Quota: 20, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
+			for _, k := range keys {
+				require.Equal(t, 10, spend(t, c, k, l, 10, 0))
+			}
+			b := c.newHost()
+			c.Split([]int{0}, []int{b})
+			c.start(b)
+			time.Sleep(alone)
+			require.False(t, c.Node(b).Ready())
+			c.Heal()
+			require.NoError(t, c.Node(b).WaitReady(t.Context()))
+			for _, k := range keys {
+				assert.Equal(t, 10, spend(t, c, k, l, 40), "key %s", k)
+			}
+		})
+	}
 }
