@@ -102,9 +102,10 @@ func (n *Node) holder(v *view, part int) (p *peer, searching bool) {
 		p = v.byProcess[x]
 	}
 	if p == nil || p.down.Load() && !v.owns(part) { // it may be long ago that it was the holder
-		p, _ = v.holderPeer(part, 0)
+		// Where that is this node, the view is newer than the seats, for an instant.
+		p, searching = v.holderPeer(part, 0)
 	}
-	return p, false
+	return p, searching
 }
 
 // heed notes that a peer does not hold a partition, and what it knows.
