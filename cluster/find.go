@@ -36,10 +36,13 @@ func (r *round) askHolder() (found, error) {
 		if p == nil {
 			return unreachable, nil
 		}
-		r.holder = p
 		if ok, err := r.ask(p, 0); ok || err != nil {
 			return decided, err
 		}
+		if r.late { // it was not asked: it will be, where it has copies
+			return r.unlessHere(moving), nil
+		}
+		r.holder = p
 		if c.Outcome != wire.NotHolder {
 			return r.unlessHere(unreachable), nil
 		}

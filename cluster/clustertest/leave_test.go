@@ -2,6 +2,8 @@ package clustertest
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,4 +74,36 @@ func TestLeaveInTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// On long wires a request meets nodes that have handed its partition on, one after the other:
+// each of them answers, so the last one is asked as well, and nothing is degraded.
+func TestLeaveOnLongWires(t *testing.T) {
+	for _, oneWay := range []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, 180 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 4, Options{Network: simnet.Options{Latency: oneWay, Jitter: oneWay / 4, KeepAlive: 2 * time.Second}})
+			c.Settle()
+			l := limiter.Limit{Quota: 1e6, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
+			var traffic sync.WaitGroup
+			for asked := range 3 {
+				n := c.Node(asked)
+				for k := range 40 {
+					k := fmt.Sprint(k)
+					traffic.Go(func() {
+						for i := range 60 {
+							time.Sleep(time.Duration((k[0]+byte(i))%7) * 5 * time.Millisecond)
+							d, err := n.Take(t.Context(), k, l, 1)
+							if err != nil || d.Degraded || !d.Allowed {
+								t.Errorf("%v one way, node %d, key %s of node %d: %+v %v", oneWay, asked, k, ownerOf(4, k, l), d, err)
+							}
+						}
+					})
+				}
+			}
+			time.Sleep(300 * time.Millisecond)
+			require.NoError(t, c.Leave(3))
+			c.Restart(3)
+			traffic.Wait()
+		})
+	}
 }
