@@ -69,6 +69,8 @@ func (n *Node) claimed(asks []ask, c *wire.Claim, err error) {
 	n.sendAsks()
 }
 
+const claimQueue = 64 // claims that wait for the loop
+
 // asking is a claim that waits for the loop.
 type asking struct {
 	t    *transport.Session

@@ -162,7 +162,7 @@ func (n *Node) completed(c *wire.Complete, from *session) error {
 	}
 	now := n.clock.ownNow()
 	for _, s := range c.Slots {
-		n.ledger.Merge(s, now, allRanks)
+		n.receive(s, from, now, allRanks)
 	}
 	n.stepLocked(c.Part, tenure.Event{Kind: tenure.Completed, From: tenure.Process(from.Origin), Term: c.Term})
 	return nil

@@ -93,14 +93,15 @@ type Node struct {
 	seats seats
 	empty bool // this node has left and handed everything over: it takes nothing more
 
-	forwarded, failovers, degraded, shipped atomic.Int64
-	undone, ringChanges, clockSteps         atomic.Int64
-	far                                     atomic.Int64 // the longest round trip to a peer, in nanoseconds
-	farther                                 atomic.Int64 // the longest that a peer has told of
-	tallies                                 *tally.Tallies
-	own                                     *tally.Tally // of what began here and was decided here although another node should have
-	behind                                  atomic.Int64 // age since which something is due; 0: nothing is
-	routes                                  *routes      // the loop's
+	forwarded, failovers, degraded, shipped, undone, ringChanges, clockSteps atomic.Int64
+
+	refused refusals
+	far     atomic.Int64 // the longest round trip to a peer, in nanoseconds
+	farther atomic.Int64 // the longest that a peer has told of
+	tallies *tally.Tallies
+	own     *tally.Tally // of what began here and was decided here although another node should have
+	behind  atomic.Int64 // age since which something is due; 0: nothing is
+	routes  *routes      // the loop's
 
 	ctx    context.Context // ends with the node
 	cancel context.CancelFunc
@@ -109,8 +110,6 @@ type Node struct {
 	wgMu   sync.Mutex     // guards the order of wg's last Go and its Wait
 	once   sync.Once
 }
-
-const claimQueue = 64 // claims that wait for the loop
 
 // Start makes a node and joins the cluster. It returns when the node is a member, or
 // when none of the addresses in Join answered: then the node is alone, not Ready for

@@ -159,7 +159,7 @@ func (n *Node) receiveShip(body []byte, from *session) error {
 		}
 		return n.sameTime(from, c.Now, now+ahead)
 	}
-	c.Each = func(s ledger.Slot) { n.ledger.Merge(s.Move(-ahead), now, mask) }
+	c.Each = func(s ledger.Slot) { n.receive(s.Move(-ahead), from, now, mask) }
 	return c.ReadRequest(body)
 }
 

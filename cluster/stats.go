@@ -29,6 +29,7 @@ type Stats struct {
 	ClockSteps  int64         // jumps of cluster time here
 	ClockOffset time.Duration // cluster time less this node's wall clock
 	TurnedAway  TurnedAway    // what was not let in
+	Refused     Refused       // what members said and this node did not believe
 	WallOffset  time.Duration // the wall clock by which days, weeks and months begin, less this node's
 }
 
@@ -40,7 +41,7 @@ func (n *Node) Stats() Stats {
 		Undone: n.undone.Load(), Shipped: n.shipped.Load(), Remembered: n.near.Denied(), Leased: n.near.Leased(),
 		LeasedOut: n.leases.Leased(), RingChanges: n.ringChanges.Load(), ClockSteps: n.clockSteps.Load(),
 		ClockOffset: time.Duration(n.clock.At(n.clock.read()) - n.clock.wallNow().UnixNano())}
-	s.TurnedAway = n.turnedAway()
+	s.TurnedAway, s.Refused = n.turnedAway(), n.refused.read()
 	s.WallOffset = s.ClockOffset + n.wall.Ahead()
 	s.Holding = n.ledger.Held().Len()
 	for _, p := range v.all {

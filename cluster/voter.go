@@ -142,7 +142,7 @@ func (n *Node) serveRecord(c *wire.Record, from *session) error {
 		}
 		for _, s := range c.Slots {
 			if !refused[s.ID.Partition()] {
-				n.ledger.Merge(s.Move(-ahead), now, 0)
+				n.receive(s.Move(-ahead), from, now, 0)
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package prommetrics
 
 import (
+	"maps"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-go/weir/cluster"
@@ -26,6 +28,17 @@ func (r *readings[S]) add(kind prometheus.ValueType, name, help string, read fun
 
 func (r *readings[S]) count(name, help string, read func(s *S) int64) {
 	r.add(prometheus.CounterValue, name, help, func(s *S) float64 { return float64(read(s)) })
+}
+
+// refused counts one kind of what a node refused.
+func (r *readings[S]) refused(what string, read func(s *S) int64) {
+	labels := maps.Clone(r.labels)
+	if labels == nil {
+		labels = prometheus.Labels{}
+	}
+	labels["what"] = what
+	desc := prometheus.NewDesc("weir_refused_total", "What members said that cannot be so, and that changed nothing.", nil, labels)
+	r.all = append(r.all, reading[S]{desc, prometheus.CounterValue, func(s *S) float64 { return float64(read(s)) }})
 }
 
 func (r *readings[S]) gauge(name, help string, read func(s *S) float64) {
@@ -60,6 +73,8 @@ func ofNode(labels prometheus.Labels) []reading[cluster.Stats] {
 	r.count("ring_changes_total", "How often the ring became another one.", func(s *S) int64 { return s.RingChanges })
 	r.count("clock_steps_total", "Jumps of cluster time on this node.", func(s *S) int64 { return s.ClockSteps })
 	r.gauge("clock_offset_seconds", "Cluster time less this node's wall clock.", func(s *S) float64 { return s.ClockOffset.Seconds() })
+	r.refused("slots", func(s *S) int64 { return s.Refused.Slots })
+	r.refused("completes", func(s *S) int64 { return s.Refused.Completes })
 	r.gauge("calendar_offset_seconds", "The wall clock by which days, weeks and months begin, less this node's.", func(s *S) float64 { return s.WallOffset.Seconds() })
 	return r.all
 }

@@ -97,9 +97,10 @@ func TestNoClientIsALabel(t *testing.T) {
 	}
 	may := map[string][]string{
 		"rule": {"all", "trial"}, "mode": {"enforce", "shadow"}, "outcome": {"admitted", "denied"}, "path": {"held"},
+		"what": {"slots", "completes"},
 	}
 	for _, f := range gather(t, registry) {
-		require.LessOrEqual(t, len(f.GetMetric()), 4, f.GetName())
+		require.LessOrEqual(t, len(f.GetMetric()), 8, f.GetName())
 		for _, x := range f.GetMetric() {
 			for _, l := range x.GetLabel() {
 				require.Contains(t, may, l.GetName(), f.GetName())

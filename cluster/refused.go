@@ -1,0 +1,44 @@
+package cluster
+
+import (
+	"sync/atomic"
+
+	"github.com/weir-go/weir/internal/ledger"
+)
+
+// What other members said and this node did not believe: who holds the secret is trusted with
+// counts, and with nothing else.
+
+// Refused counts what members said that cannot be so, and that changed nothing here. All of it
+// is 0 where every node runs weir, with rare exceptions that the fields name.
+type Refused struct {
+	// Slots are counts that no process can have made: of another origin's than could be, of
+	// windows that no limit has, or of this node's own that it never counted.
+	Slots int64
+	// Completes are partitions that were handed over by who did not hold them, as far as this
+	// node knew. One that did, before that was known here, says so again.
+	Completes int64
+}
+
+// refusals are the counters of Refused.
+type refusals struct{ slots, completes atomic.Int64 }
+
+// read reads the counters.
+func (r *refusals) read() Refused {
+	return Refused{Slots: r.slots.Load(), Completes: r.completes.Load()}
+}
+
+// refuse counts something that a peer said, and tells an operator once in a while.
+func (n *Node) refuse(count *atomic.Int64, what, peer string) {
+	count.Add(1)
+	n.logs.Once("refused "+what+" "+peer, func() {
+		n.log.Warn("refused what a member said: it cannot be", "what", what, "peer", peer)
+	})
+}
+
+// receive joins a slot that a peer sent, in this node's own time.
+func (n *Node) receive(s ledger.Slot, from *session, now int64, mask uint8) {
+	if n.ledger.Receive(s, now, mask) == ledger.Refused {
+		n.refuse(&n.refused.slots, "counts", from.Name)
+	}
+}

@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
+	"github.com/weir-go/weir/limiter"
+	"github.com/weir-go/weir/transport"
+)
+
+// lies is a cluster of three, one of which, c, says what is not so: a member, on a member's
+// connections.
+type lies struct {
+	t       *testing.T
+	a, b, c *Node
+	limit   limiter.Limit
+	key     string // of a budget that a holds
+}
+
+func newLies(t *testing.T) *lies {
+	nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b", "c")
+	time.Sleep(6 * time.Second)
+	x := &lies{t: t, a: nodes[0], b: nodes[1], c: nodes[2], limit: limiter.Limit{Quota: 10, Window: 24 * time.Hour, Lease: limiter.LeaseOff}}
+	x.key = x.keyOf(x.a)
+	return x
+}
+
+// keyOf is a key of a budget that a node holds.
+func (x *lies) keyOf(n *Node) string {
+	for i := 0; ; i++ {
+		if key := fmt.Sprint(i); holds(n, key, x.limit) {
+			return key
+		}
+	}
+}
+
+// says has c say something to another node.
+func (x *lies) says(to *Node, kind uint8, m transport.Message) error {
+	return x.c.view.Load().byName[to.Name()].calls.Call(x.t.Context(), time.Now().Add(time.Second), kind, m)
+}
+
+// ships has c ship slots of the budget.
+func (x *lies) ships(to *Node, slots ...ledger.Slot) {
+	now := x.c.clock.now()
+	for i := range slots {
+		slots[i].ID = x.a.id(x.key, &x.limit)
+	}
+	require.NoError(x.t, x.says(to, wire.KindShip, &wire.Ship{Fingerprint: x.c.view.Load().table.Fingerprint(), Now: now, Slots: slots}))
+}
+
+// spend takes from the budget at all nodes in turn, and returns how often that was admitted.
+func (x *lies) spend(times int) (admitted int) {
+	for range times {
+		for _, n := range []*Node{x.a, x.b, x.c} {
+			d, err := n.Take(x.t.Context(), x.key, x.limit, 1)
+			require.NoError(x.t, err)
+			require.False(x.t, d.Degraded)
+			if d.Allowed {
+				admitted++
+			}
+		}
+	}
+	return admitted
+}
+
+// Counts that nobody can have made are refused and counted, whatever they would change: one
+// whole budget is admitted.
+func TestRefusesCountsThatCannotBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLies(t)
+		require.Equal(t, 6, x.spend(2))
+		own, ok := x.a.ledger.Own(x.a.id(x.key, &x.limit), x.a.clock.ownNow())
+		require.True(t, ok)
+		like := func(change func(s *ledger.Slot)) ledger.Slot {
+			s := own.Move(x.a.clock.Ahead())
+			change(&s)
+			return s
+		}
+		far := 3 * int64(ledger.MaxWindow)
+		forged := []ledger.Slot{
+			like(func(s *ledger.Slot) { s.Version, s.Cur = s.Version+1_000_000, -100 }), // a's own, which it never made
+			like(func(s *ledger.Slot) { s.Origin = 0 }),
+			like(func(s *ledger.Slot) { s.Origin, s.Version = x.c.origin, 0 }),
+			like(func(s *ledger.Slot) { s.Origin, s.Version, s.Cur = x.b.origin, math.MaxUint64, 0 }),
+			like(func(s *ledger.Slot) { s.Origin, s.At, s.Expires = x.c.origin, s.At+far, math.MaxUint32 }),
+			like(func(s *ledger.Slot) { s.Origin, s.Expires = x.c.origin, math.MaxUint32 }),
+			like(func(s *ledger.Slot) { s.Origin, s.Cur = x.c.origin, math.MinInt32 }),
+		}
+		x.ships(x.a, forged...)
+		require.EqualValues(t, len(forged), x.a.Stats().Refused.Slots)
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+		require.Zero(t, x.b.Stats().Refused)
+	})
+}
