@@ -17,7 +17,8 @@ type oracle struct {
 	troubles []trouble
 	grids    []grid
 	windows  map[windowKey]*window
-	slow     []*take // calls during which something may have timed out
+	slow     []*take        // calls during which something may have timed out
+	sure     map[*take]bool // what certain has said
 	wrong    []string
 	checked  int // answers that could be judged exactly
 }
@@ -61,7 +62,7 @@ func judge(h *history) (wrong []string, checked int) {
 	if h.failed != "" {
 		return []string{h.failed}, 0
 	}
-	o := &oracle{h: h, troubles: h.troubles(), windows: map[windowKey]*window{}}
+	o := &oracle{h: h, troubles: h.troubles(), windows: map[windowKey]*window{}, sure: map[*take]bool{}}
 	slices.SortFunc(h.takes, func(a, b *take) int {
 		return cmp.Or(a.to.Compare(b.to), a.from.Compare(b.from))
 	})
@@ -172,6 +173,16 @@ func (o *oracle) complete(x *take) bool {
 // once. Where it is not, one more node may have counted it, and its caller never knew:
 // when a call times out, others on the same connection fail at once.
 func (o *oracle) certain(x *take) bool {
+	sure, known := o.sure[x]
+	if !known {
+		sure = o.untroubled(x)
+		o.sure[x] = sure
+	}
+	return sure
+}
+
+// untroubled finds out what certain says.
+func (o *oracle) untroubled(x *take) bool {
 	if x.orphan || x.slow(o.h.s) {
 		return false
 	}
