@@ -36,6 +36,9 @@ func (n *Node) note(c *takeCall, age time.Duration, w limiter.Window) {
 	if c.Window = w; w == 0 {
 		c.Window = n.window(c.ID, &c.Limit, age, false)
 	}
+	if c.Flags != 0 { // its asker may have asked for itself as well
+		c.tally.SetWindow(c.Number, c.Window)
+	}
 }
 
 // again answers a request that was counted before. The caller has its tally's lock.
@@ -44,7 +47,7 @@ func (n *Node) again(v *view, age time.Duration, c *takeCall) limiter.Decision {
 		return limiter.Decision{RetryAfter: time.Second} // nobody waits for it
 	}
 	c.tally.Set(c.Number, tally.Oftener, age)
-	c.Window = 0 // not known any more
+	c.Window = c.tally.Window(c.Number)
 	d, ok := n.takeHeld(v, age, c.ID, &c.Limit, 0, false)
 	if !ok {
 		d = limiter.Decision(n.ledger.Take(c.ID, wire.Budget(&c.Limit), 0, n.clock.Own(age), ledger.Share{}))

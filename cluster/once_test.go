@@ -69,3 +69,24 @@ func TestCountedOnce(t *testing.T) {
 		require.Equal(t, tally.Uncounted, n.tallies.Of(5, 0).At(20), "a denial leaves nothing")
 	}
 }
+
+// A request that was passed on may arrive before that of its asker, whose answer then names
+// the window to take it back from all the same.
+func TestPassedOnFirst(t *testing.T) {
+	n := startNodes(t, 1, nil)[0]
+	l := limiter.Per(10, 24*time.Hour)
+	id := n.id("key", &l)
+	var answers []*takeCall
+	for _, flags := range []uint8{wire.Passed, 0} {
+		c := &takeCall{Take: wire.Take{ID: id, Limit: l, Cost: 3, Number: 1, Asker: 5, Flags: flags}, tally: n.tallies.Of(5, 0)}
+		d, ok := n.takeOnce(n.view.Load(), n.awake(), c)
+		require.True(t, ok && d.Allowed)
+		answers = append(answers, c)
+	}
+	require.NotZero(t, answers[0].Window)
+	require.Equal(t, answers[0].Window, answers[1].Window)
+	require.True(t, n.forget(&wire.Undone{ID: id, Limit: l, Cost: 3, Number: 1, Asker: 5, Window: answers[1].Window}, true))
+	d, err := n.Take(t.Context(), "key", l, 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, d.Remaining)
+}

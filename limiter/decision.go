@@ -24,7 +24,9 @@ const (
 	PathHeld = ledger.PathHeld
 	// PathForwarded: another node was asked.
 	PathForwarded = ledger.PathForwarded
-	// PathLeased: it was taken from what the budget's owner has leased to this node.
+	// PathLeased: it was taken from what the budget's owner has leased to this node. Remaining and
+	// ResetAfter are lower bounds then: the one does not know what others have, the other may be
+	// early by as long as the lease was on its way.
 	PathLeased = ledger.PathLeased
 	// PathRemembered: the owner denied it a moment ago, and nothing can have changed since.
 	PathRemembered = ledger.PathRemembered

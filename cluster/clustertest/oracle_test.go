@@ -392,6 +392,9 @@ func (o *oracle) place(x *take) {
 	if l.Lease != limiter.LeaseOff { // when a lease ends counts from when it was asked for
 		slack += o.h.s.oneWay()
 	}
+	if asked := (&take{node: x.node, from: x.from.Add(-heldTime - time.Second), to: x.to}); x.d.Path == limiter.PathLeased && !o.untroubled(asked) {
+		slack += heldTime // that may have been held up
+	}
 	if off := end.Sub(w.end); off.Abs() > slack {
 		o.fault(x, "the window ends %v from where it should, at %v", off, w.end.Format("15:04:05.000"))
 	}

@@ -30,6 +30,7 @@ const (
 	ringMost    = 1 << 18 // and at most: 8 million numbers
 	wordsMost   = 1 << 21 // words of all tallies, 16 MB
 	askersMax   = 1024
+	windowsMax  = 1024             // of an asker, for requests that were passed on
 	numberLife  = 10 * time.Second // how long a request can live, with what undoes it
 )
 
@@ -44,6 +45,7 @@ type Tally struct {
 	mark       uint64        // what that was a while ago,
 	markAt     time.Duration // at this age
 	usedAt     atomic.Int64
+	windows    map[uint64]ledger.Window // of numbers that came by others
 }
 
 func (t *Tally) span() uint64 { return uint64(len(t.ring)) * perWord }
@@ -79,6 +81,19 @@ func (t *Tally) Set(number uint64, f Fate, age time.Duration) {
 	word, shift := t.place(number)
 	*word = *word&^(3<<shift) | uint64(f)<<shift
 }
+
+// SetWindow notes in which window a number was counted that came by another node than its
+// asker: that one may have asked this process as well, and is told by Window what to take back.
+// Directly, the answer has told it.
+func (t *Tally) SetWindow(number uint64, w ledger.Window) {
+	if t.windows == nil || len(t.windows) >= windowsMax {
+		t.windows = map[uint64]ledger.Window{}
+	}
+	t.windows[number] = w
+}
+
+// Window is what SetWindow noted, or 0.
+func (t *Tally) Window(number uint64) ledger.Window { return t.windows[number] }
 
 // advance makes room for the numbers up to top.
 func (t *Tally) advance(top uint64) {

@@ -79,3 +79,13 @@ func TestTalliesAreBounded(t *testing.T) {
 	full.words.Store(wordsMost)
 	require.False(t, full.more(1))
 }
+
+func TestWindowsAreBounded(t *testing.T) {
+	x := New().Of(1, 0)
+	for number := range uint64(3 * windowsMax) {
+		x.SetWindow(number, ledger.Window(number+1))
+		require.EqualValues(t, number+1, x.Window(number))
+		require.LessOrEqual(t, len(x.windows), windowsMax)
+	}
+	require.Zero(t, x.Window(1))
+}
