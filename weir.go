@@ -33,6 +33,10 @@ import (
 	"github.com/weir-go/weir/limiter"
 )
 
+// Version is the semantic version of weir, without a "v". Every node tells it: see [Node.Members].
+// docs/upgrading.md says which versions can be in one cluster.
+const Version = cluster.Version
+
 // Node is a member of the cluster. Stop the HTTP server first, then call its Leave.
 type Node = cluster.Node
 

@@ -11,6 +11,9 @@ type Member struct {
 	Name string
 	Addr string // "ip:port"
 	Self bool   // it is this node
+	// Version is that of weir in it, such as "0.9.0": the [Version] of its process. "" where it has
+	// not told, or not yet: gossip brings it.
+	Version string
 	// State is "living"; "visiting", it came while others were missing, and counts for no share or
 	// quorum before they are back; "returning", it came back less than three seconds ago;
 	// "quiet", it lives by gossip and does not answer this node; "missing", it vanished without a
@@ -45,7 +48,7 @@ func (n *Node) Members() []Member {
 			owned[v.table.Members()[i]]++
 		}
 	}
-	self := Member{Name: n.cfg.Name, Addr: n.Addr(), Self: true, State: "living", Age: age, SameTime: true, Partitions: owned[n.cfg.Name]}
+	self := Member{Name: n.cfg.Name, Addr: n.Addr(), Self: true, Version: Version, State: "living", Age: age, SameTime: true, Partitions: owned[n.cfg.Name]}
 	if n.leaving.Load() {
 		self.State = "leaving"
 	}
@@ -60,7 +63,7 @@ func (n *Node) Members() []Member {
 		if !known {
 			continue // it is remembered for its address at most
 		}
-		m := Member{Name: x.Name, Addr: x.Addr, State: state, Partitions: owned[x.Name]}
+		m := Member{Name: x.Name, Addr: x.Addr, Version: x.Weir, State: state, Partitions: owned[x.Name]}
 		if p := v.byName[x.Name]; p != nil && p.origin == x.Origin {
 			if x.Leaving {
 				m.State = "leaving"

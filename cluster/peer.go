@@ -174,7 +174,7 @@ const schemeMax = 128 // bytes of a foreign ring's scheme that are logged
 
 // hello is how this node introduces itself.
 func (n *Node) hello() wire.Hello {
-	h := wire.Hello{Scheme: ring.Scheme, Name: n.cfg.Name, Addr: n.addr.String(), Origin: n.origin, IDs: n.hasher.Mark()}
+	h := wire.Hello{Scheme: ring.Scheme, Name: n.cfg.Name, Addr: n.addr.String(), Origin: n.origin, IDs: n.hasher.Mark(), Weir: Version}
 	if n.quorum != nil {
 		h.Voters = n.quorum.list.Marks()
 	}

@@ -45,7 +45,8 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	if h.Scheme != ring.Scheme {
-		err := fmt.Errorf("ring scheme %.*q of node %.*q is not ours, %q", schemeMax, h.Scheme, nameMax, h.Name, ring.Scheme)
+		err := fmt.Errorf("run versions of one ring scheme, see docs/upgrading.md: that of node %.*q, weir %q, is %.*q, that of node %q, weir %q, is %q",
+			nameMax, h.Name, h.Weir, schemeMax, h.Scheme, s.n.cfg.Name, Version, ring.Scheme)
 		s.n.logs.Once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}

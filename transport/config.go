@@ -117,7 +117,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.minors == (minors{}) {
-		c.minors = minors{low: 1, high: 1}
+		c.minors = minors{low: minorLow, high: minorHigh}
 	}
 	if c.Keyring == nil && len(c.Secret) > 0 {
 		c.Keyring = NewKeyring(c.Secret)

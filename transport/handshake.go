@@ -135,7 +135,7 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 	minor, ok := cfg.minors.common(h.minors)
 	switch {
 	case !ok:
-		return l, refuse(l.conn, fmt.Sprintf("no common wire version: the dialer speaks %v, the listener %v", h.minors, cfg.minors))
+		return l, refuse(l.conn, fmt.Sprintf("no common wire version, see docs/upgrading.md: the dialer speaks %v, the listener %v", h.minors, cfg.minors))
 	case h.label != cfg.Label:
 		return l, refuse(l.conn, fmt.Sprintf("the labels differ: the dialer has %q, the listener %q", h.label, cfg.Label))
 	}

@@ -2,12 +2,18 @@ package transport
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+func TestWireIsTheHighestVersion(t *testing.T) {
+	require.Equal(t, fmt.Sprintf("%d.%d", wireVersion, minorHigh), Wire)
+	require.LessOrEqual(t, minorLow, minorHigh)
+}
 
 func TestMinorsInCommon(t *testing.T) {
 	for _, c := range []struct {

@@ -3,8 +3,14 @@ package transport
 // Preface is how the dialer of every connection of this package begins.
 const Preface = "weir"
 
+// Wire is the version of the wire that this code speaks best, major and minor: sides whose majors
+// differ refuse each other, and whose minors differ speak the lower one.
+const Wire = "1.1"
+
 const (
-	wireVersion = 1
+	wireVersion = 1 // the major part
+	minorLow    = 1 // the lowest minor part that this code speaks
+	minorHigh   = 1
 	flagTLS     = 1 << 0
 
 	prefaceHead = len(Preface) + 2
@@ -27,7 +33,7 @@ const (
 func (s status) reason() string {
 	switch s {
 	case statusVersion:
-		return "the dialer's wire version is not the listener's"
+		return "the dialer's wire version is not the listener's: run versions of one wire, see docs/upgrading.md"
 	case statusNeedsSecret:
 		return "the listener has a secret and the dialer has none"
 	case statusNoSecret:

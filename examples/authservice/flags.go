@@ -35,6 +35,7 @@ type options struct {
 	issuer    string
 	origins   []string
 	try       bool
+	version   bool
 }
 
 // alone says whether this process is the whole service: several nodes in one process are a
@@ -91,4 +92,5 @@ func (o *options) define(f *flag.FlagSet, x *texts) {
 	f.StringVar(&x.origins, "cors-origin", "", "`origins` whose scripts may use the service from a browser, with commas between; * for all")
 	f.BoolVar(&o.try, "try", false, "send demonstration traffic, print what was admitted, exit 0 if it was exact;\n"+
 		"without -http and -bind it uses ports that are free")
+	f.BoolVar(&o.version, "version", false, "print weir's version and that of its wire, and exit")
 }

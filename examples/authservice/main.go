@@ -57,6 +57,10 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		fmt.Fprintln(stderr, "authservice:", err)
 		return exitUsage
 	}
+	if opt.version {
+		fmt.Fprintf(stdout, "authservice, weir %s, wire %s\n", cluster.Version, cluster.Wire)
+		return 0
+	}
 	level := slog.LevelInfo
 	if opt.try {
 		level = slog.LevelError // the table is what counts
@@ -68,6 +72,7 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		return codeOf(err)
 	}
 	defer stop() // after the leave
+	log.Info("starting", "weir", cluster.Version, "wire", cluster.Wire)
 	servers, err := start(ctx, opt, limits, log)
 	defer leave(servers, opt, log)
 	if errors.Is(err, context.Canceled) {

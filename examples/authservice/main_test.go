@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir"
+	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 )
@@ -145,6 +147,18 @@ func TestBadFlags(t *testing.T) {
 			assert.Contains(t, stderr.String(), s, c.args)
 		}
 	}
+}
+
+// Which version it is stands in its log and behind a flag.
+func TestVersion(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"-version"}, "", &stdout, &stderr))
+	require.Equal(t, "authservice, weir "+weir.Version+", wire "+cluster.Wire+"\n", stdout.String())
+	require.Empty(t, stderr.String())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Zero(t, run(ctx, []string{"-nodes", "1", "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0"}, "", &stdout, &stderr))
+	require.Contains(t, stderr.String(), "msg=starting weir="+weir.Version+" wire="+cluster.Wire)
 }
 
 // The demonstration admits exactly the limits, and says so.

@@ -31,6 +31,7 @@ type GossipConfig struct {
 	Port             memberlist.NodeAwareTransport // seals, proves and screens; memberlist does nothing of it
 	Overhead         int                           // bytes that Port adds to a packet
 	Bound, Advertise netip.AddrPort
+	Weir             string // this node's version
 	Log              *slog.Logger
 
 	Age     func() time.Duration
@@ -114,7 +115,7 @@ func (g *Gossip) Alive() (names []string) {
 
 // NodeMeta is this node's metadata.
 func (g *Gossip) NodeMeta(int) []byte {
-	return Meta{g.members.self.Origin, g.leaving.Load()}.Encode()
+	return Meta{g.members.self.Origin, g.leaving.Load(), g.cfg.Weir}.Encode()
 }
 
 // NotifyMsg is not used.
@@ -175,10 +176,12 @@ func (g *Gossip) NotifyUpdate(m *memberlist.Node) {
 		return
 	}
 	at := netip.AddrPortFrom(addr.Unmap(), m.Port).String()
-	if !g.members.Alive(Process{m.Name, mt.Origin}, at, mt.Leaving, g.cfg.Age()) {
+	p := Process{m.Name, mt.Origin}
+	if !g.members.Alive(p, at, mt.Leaving, g.cfg.Age()) {
 		g.cfg.Doubt(m.Name)
 		return
 	}
+	g.members.Runs(p, mt.Weir)
 	g.cfg.Changed()
 }
 

@@ -23,6 +23,7 @@ type Member struct {
 	Silent  bool          // it lives, and has not answered this node for SilentAfter
 	LostAt  time.Duration // this node's age when it was seen no more
 	BackAt  time.Duration // and when it came with slots that others may need; 0 if it has none
+	Weir    string        // the version of its code, as it says by gossip; "" where it does not, or not yet
 
 	caughtUp uint64 // the fingerprint of the last table by which it has sent all that is due
 	said     uint32 // how often gossip said that this process lives: see Lose

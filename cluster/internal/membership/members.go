@@ -70,6 +70,17 @@ func (m *Members) Alive(p Process, addr string, leaving bool, age time.Duration)
 	return true
 }
 
+// Runs notes which version of weir a process runs.
+func (m *Members) Runs(p Process, version string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old := m.byName[p.Name]; old != nil && old.Process == p && old.Weir != version {
+		x := *old
+		x.Weir = version
+		m.putLocked(x)
+	}
+}
+
 // Restarted notes a new process of a living node at its address, heard from before gossip
 // told. It says whether that was news.
 func (m *Members) Restarted(p Process, addr string, age time.Duration) bool {
@@ -201,6 +212,7 @@ func (m *Members) admitLocked(x Member, age time.Duration) {
 		}
 	case old.Origin == x.Origin:
 		x.said += old.said
+		x.Weir = old.Weir
 		x.answered = old.answered && old.Addr == x.Addr
 		x.caughtUp, x.Silent = old.caughtUp, old.Silent && old.Live
 		x.Leaving = x.Leaving || old.Leaving // gossip may be behind, and nobody who leaves stays after all

@@ -9,18 +9,21 @@ import (
 	"github.com/weir-go/weir/transport"
 )
 
-// Version is that of the wire: nodes of another one are refused.
+// Version is that of gossip's messages, the major part of the wire's: nodes of another one are refused.
 const Version = 1
 
 const (
-	metaFields = 4
-	schemeMax  = 128
+	metaFields    = 5
+	metaFieldsMin = 4 // of earlier versions
+	schemeMax     = 128
+	versionMax    = 64
 )
 
 // Meta is what a node tells about itself by gossip.
 type Meta struct {
 	Origin  ledger.Origin
 	Leaving bool
+	Weir    string // the semantic version of its code; "" where it does not tell
 }
 
 // Encode writes it, with what two nodes must have in common.
@@ -29,7 +32,7 @@ func (m Meta) Encode() []byte {
 	b = transport.AppendUint(b, Version)
 	b = transport.AppendString(b, ring.Scheme)
 	b = transport.AppendUint(b, uint64(m.Origin))
-	return transport.AppendBool(b, m.Leaving)
+	return transport.AppendString(transport.AppendBool(b, m.Leaving), m.Weir)
 }
 
 // ReadMeta refuses nodes that place partitions otherwise or speak otherwise.
@@ -38,18 +41,26 @@ func ReadMeta(b []byte) (m Meta, err error) {
 	n := r.ArrayLen(16)
 	version := r.Uint()
 	if r.Err() == nil && version != Version {
-		return m, fmt.Errorf("its wire version is %d, ours is %d", version, Version)
+		return m, fmt.Errorf("run versions of one wire, see docs/upgrading.md: its gossip is of version %d, ours is %d", version, Version)
 	}
 	scheme := r.String()
 	m.Origin, m.Leaving = ledger.Origin(r.Uint()), r.Bool()
-	for i := metaFields; i < n && r.Err() == nil; i++ {
+	known := metaFieldsMin
+	if n > known {
+		m.Weir = r.String()
+		known++
+	}
+	if len(m.Weir) > versionMax {
+		m.Weir = "" // it is for people alone, and no reason to refuse a node
+	}
+	for i := known; i < n && r.Err() == nil; i++ {
 		r.Skip()
 	}
-	if n < metaFields || r.Err() != nil || len(r.Rest()) > 0 {
+	if n < known || r.Err() != nil || len(r.Rest()) > 0 {
 		return m, errors.New("its metadata is not weir's")
 	}
 	if scheme != ring.Scheme {
-		return m, fmt.Errorf("its ring scheme is %.*q, ours is %q", schemeMax, scheme, ring.Scheme)
+		return m, fmt.Errorf("run versions of one ring scheme, see docs/upgrading.md: that of its weir %q is %.*q, ours is %q", m.Weir, schemeMax, scheme, ring.Scheme)
 	}
 	return m, nil
 }

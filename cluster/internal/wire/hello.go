@@ -14,11 +14,13 @@ type Hello struct {
 	Taken      string   // in an answer: the address of another living node that has the asker's name
 	Voters     []uint64 // marks of the voters' names
 	IDs        uint64   // which ids keys have: nodes that differ refuse each other; 0: not told
+	Weir       string   // the sender's semantic version, for people; "": not told
 }
 
 const (
-	helloFields    = 7
+	helloFields    = 8
 	helloFieldsMin = 4 // of earlier versions
+	weirMax        = 64
 )
 
 // Encode encodes an introduction.
@@ -33,7 +35,7 @@ func (h Hello) Encode() []byte {
 	for _, mark := range h.Voters {
 		b = transport.AppendUint(b, mark)
 	}
-	return transport.AppendUint(b, h.IDs)
+	return transport.AppendString(transport.AppendUint(b, h.IDs), h.Weir)
 }
 
 // ReadHello decodes one. How long its strings are, transport.MaxHello bounds.
@@ -58,6 +60,13 @@ func ReadHello(b []byte) (h Hello, err error) {
 	if n > known {
 		h.IDs = r.Uint()
 		known++
+	}
+	if n > known {
+		h.Weir = r.String()
+		known++
+	}
+	if len(h.Weir) > weirMax {
+		h.Weir = ""
 	}
 	return h, finish(&r, n, known)
 }

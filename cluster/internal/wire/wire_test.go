@@ -68,7 +68,7 @@ var (
 	aWord  = Word{Fresh: true, Life: 1 << 63, Lives: []Life{{Mark: 1 << 62, Life: 3}, {}}}
 )
 
-var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947", Voters: []uint64{1, 1 << 63}, IDs: 1 << 62}
+var aHello = Hello{Name: "node1", Addr: "127.0.0.1:7946", Origin: 9, Scheme: "s", Taken: "127.0.0.1:7947", Voters: []uint64{1, 1 << 63}, IDs: 1 << 62, Weir: "0.9.0"}
 
 // fresh is an empty message of m's type.
 func fresh(m Message) Message { return reflect.New(reflect.TypeOf(m).Elem()).Interface().(Message) }
@@ -132,9 +132,9 @@ func TestSkipsWhatItDoesNotKnow(t *testing.T) {
 // A node of an earlier version introduces itself without the last elements.
 func TestShortHello(t *testing.T) {
 	h := aHello
-	h.Taken, h.Voters, h.IDs = "", nil, 0
+	h.Taken, h.Voters, h.IDs, h.Weir = "", nil, 0, ""
 	b := h.Encode()
-	for range 3 {
+	for range 4 {
 		b = b[:len(b)-1]
 		b[0]--
 		got, err := ReadHello(b)
@@ -212,7 +212,7 @@ func TestFitsIntoAFrame(t *testing.T) {
 		require.Less(t, len(m.AppendAnswer(nil)), transport.MaxFrame-overhead)
 	}
 	addr := strings.Repeat("x", 64)
-	h := Hello{Name: strings.Repeat("x", nameMax), Addr: addr, Origin: math.MaxUint64, Scheme: strings.Repeat("x", schemeMax), Taken: addr}
+	h := Hello{Name: strings.Repeat("x", nameMax), Addr: addr, Origin: math.MaxUint64, Scheme: strings.Repeat("x", schemeMax), Taken: addr, Weir: strings.Repeat("x", weirMax)}
 	for range VotersMax {
 		h.Voters = append(h.Voters, math.MaxUint64)
 	}
