@@ -1,7 +1,7 @@
 package transport
 
 import (
-	"crypto/rand"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +15,8 @@ import (
 // secret, before TLS. Strangers have places of their own, by where they come from, and who
 // comes next takes the place of the source that has most, of its oldest: an honest dialer needs one
 // round trip, so a flood keeps nobody out who is not slower than it fills all places. What a
-// stranger costs is a goroutine, 17 bytes to it, 38 from it and two HMACs, for doorQuick.
+// stranger costs is a goroutine, 17 bytes to it, 38 from it and two HMACs, for doorQuick. It has
+// no timer of its own, nor a deadline: see doortime.go.
 
 const (
 	doorKnown   = 96  // places of unproved connections for known addresses
@@ -26,6 +27,7 @@ const (
 	doorQuick   = 300 * time.Millisecond
 
 	nonceLen    = 16
+	noncePool   = 64 * nonceLen // bytes of randomness that are made at once
 	greetingLen = 1 + nonceLen
 	roleDoor    = "weir door"
 )
@@ -45,11 +47,15 @@ type door struct {
 	known   func(netip.Addr) bool
 	places  [2][]stranger // in the order of their coming; of known addresses, of others
 	sources map[netip.Addr]int
+	random  *bufio.Reader
+	timer   *time.Timer // until the earliest until, or before it; nil: there was nobody yet
+	armed   time.Time   // when it fires; zero: it does not
 }
 
 type stranger struct {
 	raw    net.Conn
 	source netip.Addr
+	until  time.Time // it may have its place
 }
 
 // source is whose a connection is: the address, or the network of an IPv6 address.
@@ -74,9 +80,9 @@ func (d *door) class(addr netip.Addr) int {
 	return 1
 }
 
-// enter gives raw a place, and says how long it may have it. If it is another's, that
-// connection is returned, to be closed.
-func (d *door) enter(raw net.Conn, class int, from netip.Addr) (out net.Conn, most time.Duration) {
+// enter gives raw a place, for at most so long. If it is another's, that connection is
+// returned, to be closed.
+func (d *door) enter(raw net.Conn, class int, from netip.Addr, now time.Time, most time.Duration) (out net.Conn) {
 	places := d.places[class]
 	switch {
 	case d.sources[from] >= doorSource: // it displaces itself, unless its others are of the other class
@@ -84,20 +90,21 @@ func (d *door) enter(raw net.Conn, class int, from netip.Addr) (out net.Conn, mo
 			out = d.remove(class, i)
 		}
 	case len(places) >= [2]int{doorKnown, doorOthers}[class]:
-		most, of := 0, 0
+		many, of := 0, 0
 		for i, s := range places {
-			if n := d.sources[s.source]; n > most {
-				most, of = n, i
+			if n := d.sources[s.source]; n > many {
+				many, of = n, i
 			}
 		}
 		out = d.remove(class, of)
 	}
-	d.places[class] = append(d.places[class], stranger{raw, from})
-	d.sources[from]++
-	if len(d.places[class]) > doorCrowded {
-		return out, doorQuick
+	most = min(most, doorPatient)
+	if len(d.places[class]) >= doorCrowded {
+		most = min(most, doorQuick)
 	}
-	return out, doorPatient
+	d.places[class] = append(d.places[class], stranger{raw, from, now.Add(most)})
+	d.sources[from]++
+	return out
 }
 
 // leave gives a place back, and says whether it had not been taken away.
@@ -120,19 +127,19 @@ func (d *door) remove(class, i int) net.Conn {
 	return s.raw
 }
 
-// greet is the listener's first word: that it listens, and a nonce.
-func greet(w io.Writer) ([]byte, error) {
-	greeting := make([]byte, greetingLen)
-	rand.Read(greeting[1:]) // never fails
-	_, err := w.Write(greeting)
-	return greeting, err
+// nonce makes a nonce.
+func (d *door) nonce() (n [nonceLen]byte) {
+	if _, err := io.ReadFull(d.random, n[:]); err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	return n
 }
 
-// admitPreface is the listener's part of the door, for a connection with a deadline. It tells
-// the dialer how it ended, unless that is a stranger of another protocol.
-func admitPreface(cred *credentials, raw net.Conn) error {
-	greeting, err := greet(raw)
-	if err != nil {
+// admitPreface is the listener's part of the door, for a connection that will be closed if it
+// takes too long. It tells the dialer how it ended, unless that is a stranger of another protocol.
+func admitPreface(cred *credentials, raw net.Conn, nonce [nonceLen]byte) error {
+	greeting := append(make([]byte, 1, greetingLen), nonce[:]...) // that it listens, and the nonce
+	if _, err := raw.Write(greeting); err != nil {
 		return err
 	}
 	head := make([]byte, prefaceLen)

@@ -259,7 +259,7 @@ func TestReflectedProofIsNone(t *testing.T) {
 		l.net.serve = func(c net.Conn) {
 			impostors.Go(func() {
 				defer func() { _ = c.Close() }()
-				_, _ = greet(c)
+				_, _ = c.Write(make([]byte, greetingLen))
 				_, _ = io.ReadFull(c, make([]byte, prefaceLen))
 				_, _ = c.Write([]byte{byte(statusGo)})
 				conn := tls.Server(c, cred.tls)
@@ -370,14 +370,19 @@ func TestDoor(t *testing.T) {
 		addr, source := source(c)
 		return c, d.class(addr), source
 	}
+	now := time.Now()
+	enter := func(c net.Conn, class int, source netip.Addr) (out net.Conn, most time.Duration) {
+		out = d.enter(c, class, source, now, time.Hour)
+		return out, d.places[class][len(d.places[class])-1].until.Sub(now)
+	}
 	member, class, source := conn("10.0.0.1")
-	out, most := d.enter(member, class, source)
+	out, most := enter(member, class, source)
 	require.Nil(t, out)
 	require.Equal(t, doorPatient, most)
 	var first net.Conn
 	for i := range doorSource {
 		c, class, source := conn(fmt.Sprintf("2001:db8::%x", i))
-		out, most = d.enter(c, class, source)
+		out, most = enter(c, class, source)
 		require.Nil(t, out)
 		if first == nil {
 			first = c
@@ -385,20 +390,20 @@ func TestDoor(t *testing.T) {
 	}
 	require.Equal(t, doorQuick, most)
 	c, class, source := conn("2001:db8::ffff")
-	out, _ = d.enter(c, class, source)
+	out, _ = enter(c, class, source)
 	require.Same(t, first, out, "one network displaces itself")
 	for i := range 1000 {
 		c, class, source := conn(fmt.Sprintf("10.1.%d.%d", i/250, i%250))
-		d.enter(c, class, source)
+		enter(c, class, source)
 	}
 	require.Len(t, d.places[1], doorOthers)
 	one := d.places[1][0].source
 	require.Equal(t, 1, d.sources[one])
 	other, class, source := conn("10.1.3.250")
-	d.enter(other, class, source)
+	enter(other, class, source)
 	for range 2 * doorSource {
 		c, class, source := conn("10.2.0.1")
-		d.enter(c, class, source)
+		enter(c, class, source)
 	}
 	require.True(t, d.leave(other), "who has one place keeps it beside a source that has many")
 	require.True(t, d.leave(member), "a member keeps its place")

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"bufio"
+	"crypto/rand"
 	"errors"
 	"maps"
 	"net"
@@ -70,7 +72,7 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 		conns:   make(map[net.Conn]*Session),
 		named:   make(map[string][]*Session),
 		logged:  make(map[string]time.Time),
-		door:    door{known: cfg.Known, sources: make(map[netip.Addr]int)},
+		door:    door{known: cfg.Known, sources: make(map[netip.Addr]int), random: bufio.NewReaderSize(rand.Reader, noncePool)},
 	}, nil
 }
 
@@ -86,12 +88,19 @@ func (s *Server) ServeConn(raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
-	out, most := s.door.enter(raw, class, from)
+	now := time.Now()
+	out := s.door.enter(raw, class, from, now, s.cfg.HandshakeTimeout)
 	if out != nil {
 		s.turned.Crowded++
 	}
+	s.armLocked(now, s.door.places[class][len(s.door.places[class])-1].until)
 	s.conns[raw] = nil
-	s.wg.Go(func() { s.serve(raw, most) })
+	nonce := s.door.nonce()
+	s.wg.Go(func() {
+		if s.admitAtDoor(raw, nonce) {
+			s.serve(raw)
+		}
+	})
 	s.mu.Unlock()
 	if out != nil {
 		_ = out.Close()
@@ -106,17 +115,17 @@ func (s *Server) Turned() Turned {
 	return s.turned
 }
 
-// admitAtDoor says whether a connection has proved the secret within most, and found a place
+// admitAtDoor says whether a connection has proved the secret in time, and found a place
 // for the rest of the handshake, which then is counted in handshaking.
-func (s *Server) admitAtDoor(raw net.Conn, most time.Duration) bool {
-	err := raw.SetDeadline(time.Now().Add(min(most, s.cfg.HandshakeTimeout)))
-	if err == nil {
-		err = admitPreface(s.cred, raw)
-	}
+func (s *Server) admitAtDoor(raw net.Conn, nonce [nonceLen]byte) bool {
+	err := admitPreface(s.cred, raw, nonce)
 	refusal, refused := errors.AsType[*RefusedError](err)
 	garbage := errors.Is(err, ErrProtocol)
 	s.mu.Lock()
 	there := s.door.leave(raw)
+	if !there && err == nil {
+		err = net.ErrClosed // it is being closed
+	}
 	busy := err == nil && s.handshaking >= s.cfg.MaxHandshakes
 	switch {
 	case busy:
@@ -139,6 +148,7 @@ func (s *Server) admitAtDoor(raw net.Conn, most time.Duration) bool {
 	s.mu.Unlock()
 	switch {
 	case busy:
+		_ = raw.SetDeadline(time.Now().Add(doorQuick))
 		_ = sendStatus(raw, statusTooBusy)
 		s.report(raw, "turned a connection away", ErrBusy)
 	case err == nil:
@@ -153,11 +163,9 @@ func (s *Server) admitAtDoor(raw net.Conn, most time.Duration) bool {
 	return false
 }
 
-// serve is the goroutine of one connection.
-func (s *Server) serve(raw net.Conn, most time.Duration) {
-	if !s.admitAtDoor(raw, most) {
-		return
-	}
+// serve is the rest of a connection's goroutine, when it is through the door. It is no part of
+// what strangers cost: their stacks stay as small as they begin.
+func (s *Server) serve(raw net.Conn) {
 	tuneSocket(raw)
 	session, l, err := s.handshake(raw)
 	s.mu.Lock()
@@ -250,6 +258,9 @@ func (s *Server) report(raw net.Conn, what string, err error) {
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
+	if s.door.timer != nil {
+		s.door.timer.Stop()
+	}
 	open := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
 	for _, raw := range open {

@@ -114,7 +114,7 @@ func TestPeerSendsGarbage(t *testing.T) {
 					impostors.Go(func() {
 						defer func() { _ = c.Close() }()
 						cfg := Config{}.withDefaults()
-						assert.NoError(t, admitPreface(nil, c))
+						assert.NoError(t, admitPreface(nil, c, [nonceLen]byte{1}))
 						link, err := listenHandshake(&cfg, nil, c)
 						assert.NoError(t, err)
 						assert.NoError(t, welcomeDialer(link, nil))

@@ -21,7 +21,7 @@ func (System) Listen(ctx context.Context, addr string) (net.Listener, net.Packet
 	if err != nil {
 		return nil, nil, err
 	}
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAlive: -1} // four system calls for each stranger; who gets in is tuned
 	for range listenAttempts {
 		ln, err := lc.Listen(ctx, "tcp", addr)
 		if err != nil {
