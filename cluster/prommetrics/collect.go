@@ -30,14 +30,11 @@ func (r *readings[S]) count(name, help string, read func(s *S) int64) {
 	r.add(prometheus.CounterValue, name, help, func(s *S) float64 { return float64(read(s)) })
 }
 
-// refused counts one kind of what a node refused.
-func (r *readings[S]) refused(what string, read func(s *S) int64) {
-	labels := maps.Clone(r.labels)
-	if labels == nil {
-		labels = prometheus.Labels{}
-	}
-	labels["what"] = what
-	desc := prometheus.NewDesc("weir_refused_total", "What members said that cannot be so, and that changed nothing.", nil, labels)
+// part counts one kind, or one reason, of what a counter counts.
+func (r *readings[S]) part(name, help, label, value string, read func(s *S) int64) {
+	labels := prometheus.Labels{label: value}
+	maps.Copy(labels, r.labels)
+	desc := prometheus.NewDesc("weir_"+name, help, nil, labels)
 	r.all = append(r.all, reading[S]{desc, prometheus.CounterValue, func(s *S) float64 { return float64(read(s)) }})
 }
 
@@ -49,6 +46,12 @@ func (r *readings[S]) gauge(name, help string, read func(s *S) float64) {
 func ofNode(labels prometheus.Labels) []reading[cluster.Stats] {
 	type S = cluster.Stats
 	r := &readings[S]{labels: labels}
+	refused := func(what string, read func(s *S) int64) {
+		r.part("refused_total", "What members said that cannot be so, and that changed nothing.", "what", what, read)
+	}
+	turnedAway := func(reason string, read func(s *S) int64) {
+		r.part("turned_away_total", "Connections and packets that the node did not let in, by reason.", "reason", reason, read)
+	}
 	r.gauge("keys", "Slots held: own budgets, copies of others', and notes.", func(s *S) float64 { return float64(s.Keys) })
 	r.gauge("ledger_bytes", "Memory of the tables that hold the slots.", func(s *S) float64 { return float64(s.Bytes) })
 	r.count("evictions_total", "Live budgets forgotten because MaxKeys was reached.", func(s *S) int64 { return s.Evicted })
@@ -73,9 +76,18 @@ func ofNode(labels prometheus.Labels) []reading[cluster.Stats] {
 	r.count("ring_changes_total", "How often the ring became another one.", func(s *S) int64 { return s.RingChanges })
 	r.count("clock_steps_total", "Jumps of cluster time on this node.", func(s *S) int64 { return s.ClockSteps })
 	r.gauge("clock_offset_seconds", "Cluster time less this node's wall clock.", func(s *S) float64 { return s.ClockOffset.Seconds() })
-	r.refused("slots", func(s *S) int64 { return s.Refused.Slots })
-	r.refused("completes", func(s *S) int64 { return s.Refused.Completes })
+	refused("slots", func(s *S) int64 { return s.Refused.Slots })
+	refused("completes", func(s *S) int64 { return s.Refused.Completes })
 	r.gauge("calendar_offset_seconds", "The wall clock by which days, weeks and months begin, less this node's.", func(s *S) float64 { return s.WallOffset.Seconds() })
+	turnedAway("not_allowed", func(s *S) int64 { return s.TurnedAway.NotAllowed })
+	turnedAway("crowded", func(s *S) int64 { return s.TurnedAway.Crowded })
+	turnedAway("silent", func(s *S) int64 { return s.TurnedAway.Silent })
+	turnedAway("garbage", func(s *S) int64 { return s.TurnedAway.Garbage })
+	turnedAway("wrong_secret", func(s *S) int64 { return s.TurnedAway.WrongSecret })
+	turnedAway("refused", func(s *S) int64 { return s.TurnedAway.Refused })
+	turnedAway("busy", func(s *S) int64 { return s.TurnedAway.Busy })
+	turnedAway("bad_packet", func(s *S) int64 { return s.TurnedAway.BadPackets })
+	turnedAway("replay", func(s *S) int64 { return s.TurnedAway.Replays })
 	return r.all
 }
 
@@ -104,6 +116,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.took.Describe(ch)
 	ch <- m.overshoot
 	ch <- m.ready
+	ch <- m.build
 	for _, r := range m.readings {
 		ch <- r.desc
 	}
@@ -116,6 +129,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.decisions.Collect(ch)
 	m.took.Collect(ch)
+	ch <- prometheus.MustNewConstMetric(m.build, prometheus.GaugeValue, 1)
 	if m.node != nil {
 		s := m.node.Stats()
 		send(ch, m.readings, &s)

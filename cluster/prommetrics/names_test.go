@@ -43,5 +43,5 @@ func TestNamesOfDashboardAndAlerts(t *testing.T) {
 func TestPromtoolCheckRules(t *testing.T) {
 	out, err := promtool(t, nil, "check", "rules", "alerts.yaml")
 	require.NoError(t, err, out)
-	require.Contains(t, out, "21 rules found")
+	require.Contains(t, out, "23 rules found")
 }

@@ -13,6 +13,7 @@
 package prommetrics
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ type Metrics struct {
 	took      *prometheus.HistogramVec
 	overshoot *prometheus.Desc
 	ready     *prometheus.Desc
+	build     *prometheus.Desc
 	readings  []reading[cluster.Stats]
 	guards    []reading[middleware.Stats]
 
@@ -100,6 +102,9 @@ func New(c Config) *Metrics {
 	m.overshoot = prometheus.NewDesc("weir_overshoot_bound", "By how much more than its limit a budget of the rule could be admitted in the whole cluster right now.",
 		[]string{"rule"}, c.Labels)
 	m.ready = prometheus.NewDesc("weir_ready", "1 if requests should come to this node.", nil, c.Labels)
+	version := prometheus.Labels{"version": cluster.Version, "wire": cluster.Wire}
+	maps.Copy(version, c.Labels)
+	m.build = prometheus.NewDesc("weir_build_info", "1, with the version of weir and that of what its nodes say to each other.", nil, version)
 	return m
 }
 

@@ -97,10 +97,12 @@ func TestNoClientIsALabel(t *testing.T) {
 	}
 	may := map[string][]string{
 		"rule": {"all", "trial"}, "mode": {"enforce", "shadow"}, "outcome": {"admitted", "denied"}, "path": {"held"},
-		"what": {"slots", "completes"},
+		"what":    {"slots", "completes"},
+		"version": {cluster.Version}, "wire": {cluster.Wire},
+		"reason": {"not_allowed", "crowded", "silent", "garbage", "wrong_secret", "refused", "busy", "bad_packet", "replay"},
 	}
 	for _, f := range gather(t, registry) {
-		require.LessOrEqual(t, len(f.GetMetric()), 8, f.GetName())
+		require.LessOrEqual(t, len(f.GetMetric()), 9, f.GetName())
 		for _, x := range f.GetMetric() {
 			for _, l := range x.GetLabel() {
 				require.Contains(t, may, l.GetName(), f.GetName())
@@ -131,6 +133,9 @@ func TestNoDecisionNoPath(t *testing.T) {
 	}
 	m.OnDecision(middleware.Event{Rule: "r", Verdict: middleware.Open, Err: context.DeadlineExceeded})
 	for _, f := range gather(t, registry) {
+		if f.GetName() == "weir_build_info" {
+			continue
+		}
 		require.Equal(t, "weir_decisions_total", f.GetName())
 		for _, x := range f.GetMetric() {
 			require.True(t, slices.ContainsFunc(x.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == "path" && l.GetValue() == "none" }))
@@ -165,6 +170,35 @@ type torn struct{}
 func (torn) Stats() cluster.Stats            { return cluster.Stats{} }
 func (torn) Ready() bool                     { return true }
 func (torn) Overshoot(l limiter.Limit) int64 { return 2 * l.Capacity() }
+
+// What was not let in is told by reason, and by which version.
+func TestTurnedAwayByReason(t *testing.T) {
+	m, registry := prommetrics.New(prommetrics.Config{Node: besieged{}, Labels: prometheus.Labels{"node": "a"}}), prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(fmt.Sprintf(`
+# HELP weir_build_info 1, with the version of weir and that of what its nodes say to each other.
+# TYPE weir_build_info gauge
+weir_build_info{node="a",version=%q,wire=%q} 1
+# HELP weir_turned_away_total Connections and packets that the node did not let in, by reason.
+# TYPE weir_turned_away_total counter
+weir_turned_away_total{node="a",reason="bad_packet"} 8
+weir_turned_away_total{node="a",reason="busy"} 7
+weir_turned_away_total{node="a",reason="crowded"} 2
+weir_turned_away_total{node="a",reason="garbage"} 4
+weir_turned_away_total{node="a",reason="not_allowed"} 1
+weir_turned_away_total{node="a",reason="refused"} 6
+weir_turned_away_total{node="a",reason="replay"} 9
+weir_turned_away_total{node="a",reason="silent"} 3
+weir_turned_away_total{node="a",reason="wrong_secret"} 5
+`, cluster.Version, cluster.Wire)), "weir_build_info", "weir_turned_away_total"))
+}
+
+// besieged is a node that turns away for every reason.
+type besieged struct{ torn }
+
+func (besieged) Stats() cluster.Stats {
+	return cluster.Stats{TurnedAway: cluster.TurnedAway{NotAllowed: 1, Crowded: 2, Silent: 3, Garbage: 4, WrongSecret: 5, Refused: 6, Busy: 7, BadPackets: 8, Replays: 9}}
+}
 
 // Prometheus' own tool finds nothing to say about the names, units and texts.
 func TestPromtoolCheckMetrics(t *testing.T) {
