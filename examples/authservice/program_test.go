@@ -43,6 +43,7 @@ type program struct {
 	file string
 	urls []string // one per node
 	log  *lockedBuffer
+	out  io.Reader
 	exit func() int // waits for the end
 }
 
@@ -97,8 +98,16 @@ func launch(t *testing.T, policy string, nodes int, flags ...string) *program {
 	return p
 }
 
-// launchWith starts the service with just these flags.
+// launchWith starts the service with just these flags, and waits until it says where its nodes are.
 func launchWith(t *testing.T, env []string, args ...string) *program {
+	t.Helper()
+	p := spawn(t, env, args...)
+	p.awaitPlaces()
+	return p
+}
+
+// spawn starts the service.
+func spawn(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a process")
@@ -108,7 +117,7 @@ func launchWith(t *testing.T, env []string, args ...string) *program {
 	p.cmd.Env = slices.Concat(os.Environ(), []string{asProgram + "=1"}, env)
 	p.cmd.Stderr = p.log
 	r, w := io.Pipe() // not StdoutPipe: Wait would close it under the reader
-	p.cmd.Stdout = w
+	p.cmd.Stdout, p.out = w, r
 	require.NoError(t, p.cmd.Start())
 	ended := make(chan struct{})
 	p.exit = func() int { <-ended; return p.cmd.ProcessState.ExitCode() }
@@ -126,18 +135,23 @@ func launchWith(t *testing.T, env []string, args ...string) *program {
 			t.Logf("the log:\n%s", p.log)
 		}
 	})
+	return p
+}
+
+// awaitPlaces waits until the service says where its nodes are.
+func (p *program) awaitPlaces() {
+	p.t.Helper()
 	watchdog := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 	defer watchdog.Stop()
-	told := bufio.NewScanner(r)
+	told := bufio.NewScanner(p.out)
 	at := regexp.MustCompile(`^\S+ +(http://\S+) +cluster `)
 	for told.Scan() && !strings.Contains(told.Text(), "/v1/token ") {
 		if m := at.FindStringSubmatch(told.Text()); m != nil {
 			p.urls = append(p.urls, m[1])
 		}
 	}
-	require.NotEmpty(t, p.urls, "%s", p.log)
-	go func() { _, _ = io.Copy(io.Discard, r) }()
-	return p
+	require.NotEmpty(p.t, p.urls, "%s", p.log)
+	go func() { _, _ = io.Copy(io.Discard, p.out) }()
 }
 
 // end tells the program to end, and returns its exit code.

@@ -23,6 +23,7 @@ import (
 const (
 	secretBefore = "the secret of a test cluster, before"
 	secretAfter  = "the secret of a test cluster, after"
+	rotating     = 5 // nodes
 )
 
 // stranger is somebody who knows a secret of the cluster's.
@@ -51,7 +52,7 @@ func (clockCall) AppendRequest(b []byte) []byte { return transport.AppendArrayLe
 
 func (clockCall) ReadAnswer([]byte) error { return nil }
 
-// The secret is changed by its file and SIGHUP, step by step, in three processes under clients that
+// The secret is changed by its file and SIGHUP, step by step, in five processes under clients that
 // know nothing of it: no request is lost, and no count. Who has the old secret is connected until
 // then, and shut out afterwards; a node that is restarted finds its budgets.
 func TestRotationLosesNothing(t *testing.T) {
@@ -68,17 +69,21 @@ func TestRotationLosesNothing(t *testing.T) {
 	}
 	write(ids, "the secret of ids of a test cluster\n")
 	write(file, secretBefore+"\n")
-	w := newTownOf(t, nil, "-drain", "0s", "-secret-file", file, "-id-secret-file", ids, "-policy", written(t, quotaOf(rollQuota)))
+	w := newTownOf(t, rotating, nil, "-drain", "0s", "-secret-file", file, "-id-secret-file", ids, "-policy", written(t, quotaOf(rollQuota)))
 	late := stranger(t, w.hosts[1]+":17946", secretBefore)
 	require.NoError(t, late.Call(t.Context(), time.Now().Add(patience), kindTime, clockCall{}))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var served, bad atomic.Int64
+	addrs := make([]string, rotating)
+	for i := range addrs {
+		addrs[i] = w.http(i)
+	}
 	var clients sync.WaitGroup
 	for i := range rollers {
 		clients.Go(func() {
-			c := &roller{addrs: []string{w.http(0), w.http(1), w.http(2)}, home: i % 3}
+			c := &roller{addrs: addrs, home: i % rotating}
 			defer c.hangUp()
 			pace := time.NewTicker(rollerPace)
 			defer pace.Stop()
@@ -98,18 +103,22 @@ func TestRotationLosesNothing(t *testing.T) {
 			p.awaitLog("the secrets have changed", step+1)
 		}
 		before := served.Load()
-		w.nodes[0].await(func() bool { return served.Load() > before+200 }, "the clients go on")
+		w.nodes[0].await(func() bool { return served.Load() > before+500 }, "the clients go on")
 	}
 	cancel()
 	clients.Wait()
 	assert.Zero(t, bad.Load(), "of %d", served.Load())
 	for i, p := range w.nodes {
 		assert.Empty(t, p.logged("ERROR"))
-		assert.Empty(t, p.logged("live=2 known=3"), "node%d lost sight of nobody", i+1)
+		assert.Empty(t, p.logged("live=4 known=5"), "node%d lost sight of nobody", i+1)
 		assert.Empty(t, p.logged("of a test cluster"), "a secret in the log")
 	}
 	assert.False(t, late.Connected(), "the old secret opens nothing")
 	assert.Error(t, late.Call(t.Context(), time.Now().Add(time.Second), kindTime, clockCall{}))
+	for _, host := range w.hosts {
+		err := stranger(t, host+":17946", secretBefore).Call(t.Context(), time.Now().Add(patience), kindTime, clockCall{})
+		assert.ErrorContains(t, err, "the secrets differ", host)
+	}
 	require.NoError(t, stranger(t, w.hosts[1]+":17946", secretAfter).Call(t.Context(), time.Now().Add(patience), kindTime, clockCall{}))
 
 	w.restart(1)

@@ -11,33 +11,36 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// town is three nodes in three processes, each with addresses that it keeps over a restart.
+// town is nodes in processes, each with addresses that it keeps over a restart.
 type town struct {
 	t     *testing.T
 	env   []string
 	flags []string
-	hosts [3]string // of 127.0.0.0/8
-	nodes [3]*program
+	hosts []string // of 127.0.0.0/8
+	nodes []*program
 }
 
-// newTown starts them. Where their addresses would be used by two tests at once, of this
+// newTown starts three of them. Where their addresses would be used by two tests at once, of this
 // program or of another run of it, they would be in each other's way: they are random.
 func newTown(t *testing.T, flags ...string) *town {
 	t.Helper()
-	return newTownOf(t, []string{"WEIR_SECRET=the secret of a test cluster"}, flags...)
+	return newTownOf(t, 3, []string{"WEIR_SECRET=the secret of a test cluster"}, flags...)
 }
 
-// newTownOf is newTown with another environment.
-func newTownOf(t *testing.T, env []string, flags ...string) *town {
+// newTownOf is newTown of another size and with another environment.
+func newTownOf(t *testing.T, size int, env []string, flags ...string) *town {
 	t.Helper()
-	w := &town{t: t, env: env, flags: flags}
+	w := &town{t: t, env: env, flags: flags, hosts: make([]string, size), nodes: make([]*program, size)}
 	b := make([]byte, 2)
 	rand.Read(b)
 	for i := range w.hosts {
 		w.hosts[i] = fmt.Sprintf("127.%d.%d.%d", 10+int(b[0])%200, b[1], i+1)
 	}
-	for i := range w.nodes {
+	for i := range w.nodes { // together: the first alone would wait for the others
 		w.start(i)
+	}
+	for _, p := range w.nodes {
+		p.awaitPlaces()
 	}
 	w.awaitWhole()
 	return w
@@ -46,9 +49,9 @@ func newTownOf(t *testing.T, env []string, flags ...string) *town {
 // start starts a node, which joins the others.
 func (w *town) start(i int) {
 	w.t.Helper()
-	w.nodes[i] = launchWith(w.t, w.env, append([]string{
+	w.nodes[i] = spawn(w.t, w.env, append([]string{
 		"-nodes", "1", "-name", fmt.Sprint("node", i+1), "-http", w.http(i), "-bind", w.hosts[i] + ":17946",
-		"-join", strings.Join(w.hosts[:], ":17946,") + ":17946", "-call-timeout", "1s"}, w.flags...)...)
+		"-join", strings.Join(w.hosts, ":17946,") + ":17946", "-call-timeout", "1s"}, w.flags...)...)
 }
 
 // http is where a node serves.
@@ -59,6 +62,7 @@ func (w *town) restart(i int) {
 	w.t.Helper()
 	require.Equal(w.t, 0, w.nodes[i].end(), "node%d leaves gracefully", i+1)
 	w.start(i)
+	w.nodes[i].awaitPlaces()
 	w.awaitWhole()
 }
 
