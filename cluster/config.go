@@ -106,7 +106,8 @@ type Config struct {
 	// so CallTimeout need not be raised for long wires. 0 means 100 ms; at least 1 ms. A
 	// decision takes at most as long as the holder and each successor may take, one after
 	// the other, each with one round trip more to ask another node: with one replica, on
-	// short wires, twice CallTimeout. For a limit that wants a quorum each has another
+	// short wires, twice CallTimeout. While a partition changes hands its next owner may
+	// have to be asked as well. For a limit that wants a quorum each has another
 	// CallTimeout and three round trips, to ask the voters; and where none of them decides, this
 	// node asks the voters itself, for as long once more.
 	CallTimeout time.Duration

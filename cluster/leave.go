@@ -23,8 +23,9 @@ const (
 
 // Leave hands everything over and leaves the cluster: no count is lost, and nobody
 // waits for this node. It stops when ctx ends, or after ten seconds, and then tells
-// that something was left behind. The node is closed afterwards. While it leaves, another
-// Leave returns an error and changes nothing.
+// that something was left behind; so it does where it has nobody to hand anything to, and other
+// nodes have vanished less than ForgetAfter ago. The node is closed afterwards. While it leaves,
+// another Leave returns an error and changes nothing.
 func (n *Node) Leave(ctx context.Context) error {
 	if n.closed.Load() {
 		return ErrClosed
@@ -81,13 +82,18 @@ func spreading(ctx context.Context) time.Duration {
 	return max(time.Millisecond, min(spreadMax, time.Until(end)))
 }
 
+// errAlone is Leave's where nobody was there to hand anything to, and somebody may come back.
+var errAlone = errors.New("cluster: left while other nodes were missing, and none was there: they do not know what this one has admitted")
+
 // drain waits until the others have everything. The last time, in the instant in which
 // that is so, this node ceases to take anything over.
 func (n *Node) drain(ctx context.Context, last bool) error {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if n.drained(last) {
+		if done, alone := n.drained(last); done && last && alone && n.members.Snapshot(n.clock.age()).Misses {
+			return errAlone
+		} else if done {
 			return nil
 		}
 		n.kick(n.flush)
@@ -100,18 +106,19 @@ func (n *Node) drain(ctx context.Context, last bool) error {
 }
 
 // drained says whether nothing is on its way, due, or held for others; or nobody stays
-// to whom it could go. The last time, this node takes nothing over from then on.
-func (n *Node) drained(last bool) bool {
+// to whom it could go: then it is alone. The last time, this node takes nothing over from then
+// on.
+func (n *Node) drained(last bool) (done, alone bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v := n.view.Load()
-	alone := len(v.table.Members()) == 1 && v.self == 0
+	alone = len(v.table.Members()) == 1 && v.self == 0
 	shipping := slices.ContainsFunc(v.all, func(p *peer) bool { return p.shipping.Load() > 0 }) // first: what is not is due
 	if !alone && (v.self >= 0 || shipping || n.seats.ceded.Load() > 0 || n.seats.waiting.Load() > 0 || n.ledger.Held().Len() > 0 || n.ledger.HasDue().Len() > 0) {
-		return false
+		return false, false
 	}
 	n.empty = n.empty || last
-	return true
+	return true, alone
 }
 
 // tellLeaving tells each peer that this node leaves, directly: gossip takes its time, and

@@ -107,3 +107,29 @@ func TestLeaveOnLongWires(t *testing.T) {
 		})
 	}
 }
+
+// Who has nobody to hand anything to says so, unless there is nobody who could miss it.
+func TestLeaveAlone(t *testing.T) {
+	for _, how := range []string{"killed", "left", "cut off"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := New(t, 2, Options{Config: func(_ int, cfg *cluster.Config) { cfg.ForgetAfter = time.Minute }})
+			c.Settle()
+			spendAll(t, c, limiter.Per(10, 24*time.Hour), 4, 4)
+			switch how {
+			case "killed":
+				c.Kill(1)
+			case "left":
+				require.NoError(t, c.Leave(1))
+			case "cut off":
+				c.Split([]int{0}, []int{1})
+			}
+			time.Sleep(30 * time.Second)
+			err := c.Leave(0)
+			if how == "left" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, "missing", how)
+			}
+		})
+	}
+}

@@ -116,10 +116,11 @@ func (o *oracle) calls() {
 	}
 }
 
-// callMax is how long a take may take: as long as who holds and each successor may need, and at
-// last this node itself, if it asks the voters.
+// callMax is how long a take may take: as long as who holds and each successor may need, the
+// next owner as well while members come and go, and at last this node itself, if it asks the
+// voters.
 func (s *schedule) callMax(x *take, peaceful bool) time.Duration {
-	quorum, each, most := s.budgets[x.budget].lim.Split == limiter.SplitQuorum, callEach+8*s.oneWay(), time.Duration(1+s.replicas)*callMost
+	quorum, each, most := s.budgets[x.budget].lim.Split == limiter.SplitQuorum, callEach+8*s.oneWay(), time.Duration(2+s.replicas)*callMost
 	if quorum {
 		each, most = 2*callEach+10*s.oneWay(), most+callMost
 	}
