@@ -58,7 +58,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	takeFromAll(t, nodes, "k", limiter.Per(10, time.Hour), 50)
 	require.NoError(t, nodes[0].Leave(t.Context()))
 	nodes[1].Close()
-	require.NoError(t, nodes[2].Leave(t.Context()))
+	require.ErrorIs(t, nodes[2].Leave(t.Context()), errAlone)
 	left := func() string {
 		b := make([]byte, 1<<20)
 		return string(b[:runtime.Stack(b, true)])
