@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/port"
@@ -37,13 +36,20 @@ type Config struct {
 	// means Bind's, or where that is unspecified (0.0.0.0), the address from which
 	// this machine reaches the network. Port 0 means the port that was bound.
 	Advertise string
-	// Join are addresses of other nodes, "host:port", also "[fe80::1%eth0]:7946". Names
-	// are resolved anew each time, so a name with the addresses of all nodes is a good
-	// choice. The node's own address may be among them. Those that do not answer are
+	// Join are addresses of other nodes: "host:port", also "[fe80::1%eth0]:7946", or with
+	// "dns:" before it; or "srv:_weir._udp.example.org", whose SRV records have hosts and ports.
+	// All addresses of a name count, IPv4 and IPv6, and names are resolved anew each time, so a
+	// name with the addresses of all nodes is a good choice: a headless service of Kubernetes,
+	// say. The node's own address may be among them. Those that do not answer are
 	// tried for ever; other addresses of nodes that vanished for six hours. So a split
 	// that lasts longer heals if some node on one side has one of the other side here.
 	Join []string
-	// JoinTimeout is for how long a node that has addresses in Join, of which none answers, is not
+	// Discover finds other nodes where Join cannot: what it returns is taken as Join is. It is
+	// asked at the start, and whenever the node looks for who is missing, every few seconds
+	// then, at times by several goroutines at once; it has two seconds. An error is logged
+	// once until it is over. Default: none.
+	Discover func(ctx context.Context) ([]string, error)
+	// JoinTimeout is for how long a node that has Join or Discover, of which nobody answers, is not
 	// Ready: until then it tries, afterwards it says that it is alone, and is ready. 0 means
 	// 10 s; less than 0 that it does not wait. With ExpectedNodes above 1 a node that has never
 	// met another one is never ready.
@@ -130,7 +136,8 @@ type Config struct {
 	// as a stopped process sees it.
 	Now func() time.Time
 
-	lap func() func() // tests hear when a lap of the loop begins, and when it ends
+	resolver *net.Resolver // the system's, but in tests
+	lap      func() func() // tests hear when a lap of the loop begins, and when it ends
 }
 
 // ErrConfig is wrapped by Start's errors about its Config.
@@ -165,6 +172,9 @@ func (c Config) withDefaults() Config {
 	defaultTo(&c.ForgetAfter, time.Minute)
 	defaultTo(&c.CallTimeout, 100*time.Millisecond)
 	defaultTo(&c.FlushInterval, 100*time.Millisecond)
+	if c.resolver == nil {
+		c.resolver = net.DefaultResolver
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -227,18 +237,8 @@ func (c Config) validate() error {
 		return bad("Voters", c.Voters, err.Error())
 	}
 	for _, a := range c.Join {
-		host, port, err := net.SplitHostPort(a)
-		ip, noIP := netip.ParseAddr(host)
-		number, noPort := net.LookupPort("tcp", port)
-		switch {
-		case err != nil:
-			return bad("Join", strconv.Quote(a), `is not "host:port"`)
-		case host == "" || noIP != nil && strings.ContainsAny(host, " \t\r\n/%@:?#"):
-			return bad("Join", strconv.Quote(a), "has no host")
-		case port == "" || noPort != nil || number == 0:
-			return bad("Join", strconv.Quote(a), "has no port within 1 to 65535")
-		case noIP == nil && len(c.secrets()) == 0 && !ip.IsLoopback():
-			return bad("Join", strconv.Quote(a), "is not a loopback address: a node without a Secret would trust whoever answers there")
+		if err := checkSeed(a, len(c.secrets()) > 0); err != nil {
+			return bad("Join", strconv.Quote(a), err.Error())
 		}
 	}
 	return nil
@@ -252,7 +252,7 @@ func (c Config) resolveBind(ctx context.Context) (string, error) {
 	port = strconv.Itoa(number)
 	var ip netip.Addr
 	if host != "" {
-		ips, err := lookup(ctx, host)
+		ips, err := c.lookup(ctx, host)
 		if err != nil || len(ips) == 0 {
 			return "", fmt.Errorf("cluster: %w: Bind %q does not resolve: %w", ErrConfig, c.Bind, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,7 +184,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err = n.port.Open(ctx, bind, n.server.ServeConn); err != nil {
 		return fmt.Errorf("cluster: Bind %q: %w", bind, err)
 	}
-	if n.addr, err = advertised(n.cfg, n.port.Addr()); err != nil {
+	if n.addr, err = n.advertised(ctx); err != nil {
 		return err
 	}
 	n.members.At(n.addr.String())
@@ -202,7 +201,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.nameTaken(ctx); err != nil {
 		return err
 	}
-	n.tried.Store(n.cfg.JoinTimeout < 0 || !slices.ContainsFunc(n.cfg.Join, n.notOwn))
+	n.tried.Store(n.cfg.JoinTimeout < 0 || !n.seeded())
 	n.ticked.Store(int64(n.clock.age()))
 	n.rebuild()
 	n.apart.Store(!n.met.Load())

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -26,7 +23,6 @@ import (
 
 const (
 	joinTimeout = 2 * time.Second
-	dnsTimeout  = 2 * time.Second
 	meetAfter   = 100 * time.Millisecond
 	meetQueue   = 16
 )
@@ -131,7 +127,7 @@ func (n *Node) joinSome(tried func(addr string, err error)) <-chan struct{} {
 			wg.Done()
 		}
 	}
-	for _, seed := range n.cfg.Join {
+	for _, seed := range n.seedNames() {
 		p := membership.SeedPauses(alone)
 		if !n.attempts.Begin("seed "+seed, n.clock.age()) {
 			continue
@@ -177,7 +173,7 @@ func (n *Node) join(addr string) error {
 // lookIn is how long until the next look at who is missing.
 func (n *Node) lookIn() time.Duration {
 	_, missing := n.members.Addresses(n.clock.age())
-	return membership.LookIn(len(missing) > 0 || len(n.view.Load().all) == 0 && len(n.cfg.Join) > 0)
+	return membership.LookIn(len(missing) > 0 || len(n.view.Load().all) == 0 && len(n.seedNames()) > 0)
 }
 
 // knock asks who is at an address, and for how long that process has lived.
@@ -219,58 +215,4 @@ func refusal(err error) string {
 		return err.Error()
 	}
 	return ""
-}
-
-// seeds are the addresses behind Config.Join, without this node's own.
-func (n *Node) seeds(ctx context.Context) (addrs []string) {
-	for _, s := range n.cfg.Join {
-		some, _ := n.resolve(ctx, s)
-		addrs = append(addrs, some...)
-	}
-	return addrs
-}
-
-// resolve are the addresses behind one seed, without this node's own.
-func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
-	defer cancel()
-	host, number, _ := net.SplitHostPort(seed) // validated
-	ips, err := lookup(ctx, host)
-	if _, isIP := netip.ParseAddr(host); isIP != nil {
-		n.reportLookup(seed, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("resolving %s: %w", seed, err)
-	}
-	if known, err := net.LookupPort("tcp", number); err == nil {
-		number = strconv.Itoa(known)
-	}
-	for _, ip := range ips {
-		if n.keyring == nil && !ip.Unmap().IsLoopback() {
-			return nil, fmt.Errorf("resolving %s: %v is not a loopback address, and this node has no Secret", seed, ip)
-		}
-		a := net.JoinHostPort(ip.Unmap().String(), number)
-		if bare := port.WithoutZone(a); bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String()) {
-			addrs = append(addrs, a)
-		}
-	}
-	n.expected.seed(addrs)
-	return addrs, nil
-}
-
-func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil
-	}
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-}
-
-// reportLookup logs the first failure of a name, and its end.
-func (n *Node) reportLookup(seed string, err error) {
-	switch turned := n.logs.Turned("seed "+seed, err != nil); {
-	case turned && err != nil && n.ctx.Err() == nil:
-		n.log.Warn("cannot resolve a seed; trying again for ever", "seed", seed, "error", err)
-	case turned && err == nil:
-		n.log.Info("resolved a seed", "seed", seed)
-	}
 }

@@ -1,11 +1,6 @@
 package cluster
 
-import (
-	"slices"
-	"time"
-
-	"github.com/weir-go/weir/cluster/internal/port"
-)
+import "time"
 
 // A node that is alone although it should not be: none of its seeds has answered. It serves, for
 // somebody may ask it, but says for a while that no requests should come.
@@ -39,16 +34,10 @@ func (n *Node) together() bool {
 	return true
 }
 
-// notOwn says whether an address in Join is another one's than this node's; of a name it is not known.
-func (n *Node) notOwn(addr string) bool {
-	bare := port.WithoutZone(addr)
-	return bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String())
-}
-
 // tryToMeet waits until this node has met another one or has tried for long enough, and says loudly
 // that it is alone.
 func (n *Node) tryToMeet() {
-	if seeded := slices.ContainsFunc(n.cfg.Join, n.notOwn); !seeded && n.cfg.ExpectedNodes < 2 {
+	if !n.seeded() && n.cfg.ExpectedNodes < 2 {
 		return // the first of a cluster
 	}
 	if left := n.cfg.JoinTimeout - n.clock.age(); left > 0 { // since the start

@@ -234,3 +234,14 @@ func TestZones(t *testing.T) {
 		require.Equal(t, c.told, WithoutZone(c.addr), c.addr)
 	}
 }
+
+func TestOutboundFollowsTheSeeds(t *testing.T) {
+	ip, reaches, err := Outbound([]string{"no address", "127.0.0.1:7946"})
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1", ip.String())
+	require.Equal(t, "127.0.0.1:7946", reaches)
+	if ip, reaches, err = Outbound([]string{"no address"}); err == nil { // a machine without a network has none
+		require.False(t, ip.IsUnspecified() || ip.IsLoopback())
+		require.Empty(t, reaches)
+	}
+}

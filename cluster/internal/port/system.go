@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // System is the network of this machine.
@@ -48,17 +49,21 @@ func (System) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// Outbound is the address from which this machine reaches the network. Nothing is
-// sent: connecting a UDP socket only asks the routing table.
-func Outbound() (netip.Addr, error) {
-	for _, probe := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} { // documentation addresses
+// Outbound is the address from which this machine reaches one of the addresses toward, the first
+// to which there is a route; of none, the network. Nothing is sent: connecting a UDP socket only
+// asks the routing table.
+func Outbound(toward []string) (from netip.Addr, reaches string, err error) {
+	for _, probe := range append(toward, "192.0.2.1:9", "[2001:db8::1]:9") { // documentation addresses
 		c, err := net.Dial("udp", probe)
 		if err != nil {
 			continue
 		}
 		a := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 		c.Close()
-		return a, nil
+		if !slices.Contains(toward, probe) {
+			probe = ""
+		}
+		return a.WithZone(""), probe, nil
 	}
-	return netip.Addr{}, fmt.Errorf("no route to anywhere")
+	return netip.Addr{}, "", fmt.Errorf("no route to anywhere")
 }
