@@ -26,7 +26,7 @@ func versioned(t *testing.T, nw *simnet.Network, ip string, join ...string) (*No
 	t.Helper()
 	log := &lockedBuilder{}
 	n, err := Start(context.Background(), Config{Name: ip, Bind: ip + ":7946", Join: join, JoinTimeout: time.Second,
-		Network: nw.Host(ip, ip), Logger: slog.New(slog.NewTextHandler(log, nil))})
+		Network: nw.Host(ip, ip), Logger: textLogger(log)})
 	require.NoError(t, err)
 	t.Cleanup(n.Close)
 	return n, log
@@ -169,3 +169,5 @@ func (r refuser) Hello(net.Addr, []byte) (any, []byte, error) { return nil, nil,
 func (refuser) Serve(_ *transport.Session, _ uint64, _ uint8, _, buf []byte) ([]byte, bool, error) {
 	return buf, true, nil
 }
+
+func textLogger(to io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }

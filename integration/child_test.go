@@ -24,10 +24,12 @@ type spec struct {
 	Secret      string
 	CallTimeout time.Duration
 	Window      time.Duration // of every limit; 0: the policy's own
+
+	program string // empty: this test's own
 }
 
 // told is what a child prints once it runs: where it is.
-type told struct{ HTTP, Bind string }
+type told struct{ HTTP, Bind, Version string }
 
 // Exit codes of a child.
 const (
@@ -54,8 +56,17 @@ func runChild(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitStart
 	}
-	json.NewEncoder(os.Stdout).Encode(told{server.HTTPAddr(), server.Node().Addr()})
-	<-ctx.Done()
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	tell := json.NewEncoder(os.Stdout)
+	tell.Encode(told{server.HTTPAddr(), server.Node().Addr(), cluster.Version})
+	for ctx.Err() == nil {
+		select {
+		case <-asked:
+			tell.Encode(server.Node().Members())
+		case <-ctx.Done():
+		}
+	}
 	end, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := server.Leave(end); err != nil {

@@ -3,6 +3,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster"
 )
 
 const (
@@ -35,6 +38,7 @@ type process struct {
 	told  told
 	cmd   *exec.Cmd
 	stdin io.Closer
+	tells *bufio.Reader // what it prints
 	log   *safeBuffer
 	ended chan struct{} // closed when it has ended
 }
@@ -46,7 +50,7 @@ func launch(t *testing.T, s spec) (*process, error) {
 	text, err := json.Marshal(s)
 	require.NoError(t, err)
 	p := &process{t: t, spec: s, log: &safeBuffer{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0])
+	p.cmd = exec.Command(cmp.Or(s.program, os.Args[0]))
 	p.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	p.cmd.Stderr = p.log
 	p.stdin, err = p.cmd.StdinPipe()
@@ -60,7 +64,8 @@ func launch(t *testing.T, s spec) (*process, error) {
 		w.Close()
 		close(p.ended)
 	}()
-	line, _ := bufio.NewReader(r).ReadBytes('\n')
+	p.tells = bufio.NewReader(r)
+	line, _ := p.tells.ReadBytes('\n')
 	if json.Unmarshal(line, &p.told) != nil {
 		p.waitEnd()
 		return nil, fmt.Errorf("node %s ended: %s", s.Name, p.log)
@@ -121,6 +126,22 @@ func (p *process) waitEnd() int {
 		require.FailNow(p.t, "the process does not end", "%s: %s", p.spec.Name, p.log)
 		return 0
 	}
+}
+
+// versions are those of the living members that the process knows, in the order of their names.
+func (p *process) versions() (all []string) {
+	p.t.Helper()
+	p.kill(syscall.SIGUSR1)
+	line, err := p.tells.ReadBytes('\n')
+	require.NoError(p.t, err)
+	var members []cluster.Member
+	require.NoError(p.t, json.Unmarshal(line, &members))
+	for _, m := range members {
+		if m.State == "living" {
+			all = append(all, m.Version)
+		}
+	}
+	return all
 }
 
 // health is what GET /health says.
