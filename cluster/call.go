@@ -33,6 +33,11 @@ func (n *Node) id(key string, l *limiter.Limit) ledger.ID {
 	return n.hasher.ID(key, l.Window, ledger.Algorithm(l.Algorithm))
 }
 
+// KeyID stands for a key: on all nodes of the cluster the same number, from which nobody finds the key
+// who does not know the cluster's secret ([Config].IDSecret, else Secret). Without a secret, which is
+// possible on loopback alone, anybody can try keys.
+func (n *Node) KeyID(key string) uint64 { return n.hasher.ID(key, 0, 0).Hi }
+
 // idIn is id for what was taken in the window w, if that is not 0. An aligned limit becomes the plain
 // one of its period.
 func (n *Node) idIn(key string, l *limiter.Limit, w limiter.Window) (ledger.ID, error) {

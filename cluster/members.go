@@ -29,6 +29,9 @@ type Member struct {
 	// SameTime says that it has this node's cluster time, to within half of ClockUnsure and 250 ms.
 	SameTime    bool
 	ClockUnsure time.Duration
+	// ClockOffset is cluster time less the node's own wall clock, as it told last: for Self that of
+	// Stats. 0 where it has not told.
+	ClockOffset time.Duration
 	// Partitions is how many it owns by the ring; it decides for those that it holds.
 	Partitions int
 }
@@ -48,7 +51,8 @@ func (n *Node) Members() []Member {
 			owned[v.table.Members()[i]]++
 		}
 	}
-	self := Member{Name: n.cfg.Name, Addr: n.Addr(), Self: true, Version: Version, State: "living", Age: age, SameTime: true, Partitions: owned[n.cfg.Name]}
+	self := Member{Name: n.cfg.Name, Addr: n.Addr(), Self: true, Version: Version, State: "living", Age: age, SameTime: true, Partitions: owned[n.cfg.Name],
+		ClockOffset: -n.wallAhead()}
 	if n.leaving.Load() {
 		self.State = "leaving"
 	}
@@ -70,6 +74,9 @@ func (n *Node) Members() []Member {
 			}
 			m.Unreachable, m.RoundTrip = p.down.Load(), p.pace.Smooth()
 			m.SameTime, m.ClockUnsure = p.time.Agreed(), p.time.Unsure()
+			if wall, ok := p.time.Wall(); ok {
+				m.ClockOffset = -wall
+			}
 			if born, ok := p.time.Born(); ok {
 				m.Age = age - born
 			}

@@ -36,6 +36,7 @@ type compiled struct {
 	skipMethods []string
 	namespace   string
 	rules       map[string]Rule
+	address     Address
 	onDecision  func(Event)
 	now         func() time.Time
 }
@@ -68,7 +69,7 @@ func compile(p Policy) (*compiled, error) {
 	if len(p.Namespace) > ruleNameMax || !isPrintable(p.Namespace) {
 		return nil, fieldError("namespace", p.Namespace, fmt.Sprintf("is not printable ASCII of at most %d bytes", ruleNameMax))
 	}
-	c.rules = p.rules()
+	c.rules, c.address = p.rules(), p.Address
 	var err error
 	if p.clientIP, err = p.Address.bind(); err != nil {
 		return nil, within("address", err)

@@ -86,6 +86,9 @@ type Event struct {
 	// RequestID names the request, as a refusal does (see [Refusal]); "" for a request that
 	// passes without a name.
 	RequestID string
+	// KeyID stands for the budget: a number that is the same for all requests of one rule and subject,
+	// on all nodes of a cluster ([Identifier]), and tells nothing of the subject.
+	KeyID uint64
 	// Subject is the raw subject, only if [Policy].RevealKeys is set.
 	Subject string
 	// Parts are the parts of the subject, only with RevealKeys: those of a [Join], in its order
@@ -135,6 +138,7 @@ func (x *exchange) event(c *call) Event {
 		Context: x.ctx, Method: x.request.Method, Pattern: c.rule.pattern,
 		Rule: c.rule.name, Shadow: c.rule.shadow, Limit: c.budget.limit, Cost: c.cost,
 		Decision: c.decision, Verdict: c.verdict, Err: c.err, Path: c.decision.Path, Took: x.took, RequestID: x.id,
+		KeyID: x.m.keyID(c.key),
 	}
 	if c.decision.Degraded {
 		e.Path = limiter.PathDegraded

@@ -32,7 +32,8 @@ func TestEvents(t *testing.T) {
 	require.Len(t, events, 2, "none for exempt routes")
 	e := events[0]
 	assert.Equal(t, "trace", e.Context.Value(ctxKey{}))
-	e.Context, e.Took = nil, 0
+	assert.NotZero(t, e.KeyID)
+	e.Context, e.Took, e.KeyID = nil, 0, 0
 	assert.Equal(t, middleware.Event{
 		Method: "GET", Rule: "default", Limit: limiter.Per(100, time.Minute), Cost: 1,
 		Decision: limiter.Decision{Allowed: true, Remaining: 41, ResetAfter: 42 * time.Second},

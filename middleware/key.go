@@ -22,6 +22,10 @@ type Key struct {
 	bind func(binding) (appendSubject, error)
 	// parts takes a subject apart; nil if it has none.
 	parts func(subject string) []string
+	// word is the subject of what a person writes; nil if that is the subject.
+	word func(policy Address, word string) string
+	// joins are the keys of a Join.
+	joins []Key
 }
 
 // appendSubject appends the subject of r to b, or reports that there is none. It gets a
@@ -79,7 +83,7 @@ func Func(f func(r *http.Request) (subject string, ok bool)) Key {
 // Join is one subject of several: each combination has its own budget. It is absent
 // where one of them is.
 func Join(keys ...Key) Key {
-	return Key{name: combined("join", keys), parts: joined(keys), bind: func(bd binding) (appendSubject, error) {
+	return Key{name: combined("join", keys), parts: joined(keys), joins: keys, bind: func(bd binding) (appendSubject, error) {
 		parts, err := bindAll(keys, bd)
 		if err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 // ClientIP is the client's address as the policy's [Address] finds it: the socket's peer,
 // unless proxies are trusted. IPv6 counts by prefix, unless it stands for IPv4.
 func ClientIP() Key {
-	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
+	return Key{name: "client-ip", word: addressOf, bind: func(bd binding) (appendSubject, error) {
 		bd.reads.header(bd.policy.Address.names()...)
 		return bd.policy.clientIP, nil
 	}}
@@ -22,7 +22,8 @@ func ClientIP() Key {
 // ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
 func ClientIPBy(a Address) Key {
 	bind := sync.OnceValues(a.bind) // not for each pattern of a route anew
-	return Key{name: "client-ip", bind: func(bd binding) (appendSubject, error) {
+	own := func(_ Address, word string) string { return addressOf(a, word) }
+	return Key{name: "client-ip", word: own, bind: func(bd binding) (appendSubject, error) {
 		bd.reads.header(a.names()...)
 		subject, err := bind()
 		if err != nil {
@@ -35,7 +36,8 @@ func ClientIPBy(a Address) Key {
 
 // PeerIP is the address of the socket's peer, whatever the policy trusts. IPv6 counts by /64.
 func PeerIP() Key {
-	return Key{name: "peer-ip", bind: func(binding) (appendSubject, error) { return Address{}.bind() }}
+	own := func(_ Address, word string) string { return addressOf(Address{}, word) }
+	return Key{name: "peer-ip", word: own, bind: func(binding) (appendSubject, error) { return Address{}.bind() }}
 }
 
 // Header is the value of a request header: the first, where there are several, as
@@ -83,7 +85,8 @@ func Cookie(name string) Key {
 // Bearer is the bearer token of the Authorization header (RFC 6750), hashed: the token
 // itself is in no key, event or log.
 func Bearer() Key {
-	return Key{name: "bearer", bind: func(bd binding) (appendSubject, error) {
+	hashed := func(_ Address, token string) string { return BearerSubject(token) }
+	return Key{name: "bearer", word: hashed, bind: func(bd binding) (appendSubject, error) {
 		bd.reads.header("Authorization")
 		return appendBearer, nil
 	}}

@@ -42,13 +42,14 @@ type Holder interface {
 // Middleware guards handlers by a policy, which can be swapped while it works. It is
 // safe for concurrent use. It has no goroutine and needs no Close.
 type Middleware struct {
-	limiter   Limiter
-	holder    Holder                // the limiter, if it is one
-	inProcess bool                  // the limiter answers at once
-	local     func() *limiter.Local // decides where the limiter does not; made when needed
-	suspects  suspects
-	bans      bans
-	peers     peers
+	limiter    Limiter
+	holder     Holder                // the limiter, if it is one
+	identifier Identifier            // the same
+	inProcess  bool                  // the limiter answers at once
+	local      func() *limiter.Local // decides where the limiter does not; made when needed
+	suspects   suspects
+	bans       bans
+	peers      peers
 
 	policy atomic.Pointer[compiled]
 	stats  stats
@@ -69,6 +70,7 @@ func New(l Limiter, p Policy) (*Middleware, error) {
 	}
 	m := &Middleware{limiter: l, local: sync.OnceValue(func() *limiter.Local { return limiter.NewLocal(limiter.Config{}) })}
 	m.holder, _ = l.(Holder)
+	m.identifier, _ = l.(Identifier)
 	_, m.inProcess = l.(*limiter.Local)
 	m.suspects.init()
 	m.bans.init()
