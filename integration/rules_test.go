@@ -56,6 +56,8 @@ var allowed = map[string]struct {
 	"cluster/internal/wait":    {nil, "how long to wait follows from what was measured, and nothing else"},
 	"cluster/internal/tally": {[]string{module + "/internal/ledger"},
 		"which numbers of whom were counted: of the ledger it knows a process's number alone"},
+	"cluster/status": {[]string{module + "/cluster", module + "/limiter", module + "/middleware"},
+		"it shows a node and its middleware: who imports neither the page nor a template pays for none"},
 	"cluster/clustertest": {[]string{module + "/limiter", module + "/cluster", module + "/cluster/clustertest/simnet"},
 		"a laboratory for whole clusters, for users too: nothing but the cluster itself"},
 	"cluster/clustertest/simnet": {nil, "a simulated network knows nothing of what runs over it"},
