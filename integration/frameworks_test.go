@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frameworks are the columns of the README's table: where each one's rows are, and its adapter.
+// frameworks are the columns of the table in docs/frameworks.md: where each one's rows are, and its adapter.
 var frameworks = []struct{ name, rows, adapter string }{
 	{"net/http", "middleware/middlewaretest/testdata/rows.tsv", ""},
 	{"chi", "integration/routers/testdata/chi.tsv", ""},
@@ -36,7 +36,7 @@ func frameworkTable(t *testing.T) string {
 		require.NoError(t, err)
 		name := f.name
 		if f.adapter != "" {
-			name = fmt.Sprintf("[%s](middleware/%s/README.md)", name, f.adapter)
+			name = fmt.Sprintf("[%s](../middleware/%s/README.md)", name, f.adapter)
 		}
 		head, line = head+" | "+name, line+"---|"
 		passed, all := 0, 0
@@ -72,10 +72,10 @@ func frameworkTable(t *testing.T) string {
 	return b.String()
 }
 
-// The README's table says what became of the rows; WEIR_UPDATE=1 writes it anew.
+// The table says what became of the rows; WEIR_UPDATE=1 writes it anew.
 func TestFrameworkTable(t *testing.T) {
 	const begin, end = "<!-- begin frameworks -->\n", "<!-- end frameworks -->"
-	readme, err := os.ReadFile(root + "/README.md")
+	readme, err := os.ReadFile(root + "/docs/frameworks.md")
 	require.NoError(t, err)
 	before, rest, ok := strings.Cut(string(readme), begin)
 	require.True(t, ok)
@@ -83,7 +83,7 @@ func TestFrameworkTable(t *testing.T) {
 	require.True(t, ok)
 	want := frameworkTable(t)
 	if os.Getenv("WEIR_UPDATE") != "" {
-		require.NoError(t, os.WriteFile(root+"/README.md", []byte(before+begin+want+end+after), 0o644))
+		require.NoError(t, os.WriteFile(root+"/docs/frameworks.md", []byte(before+begin+want+end+after), 0o644))
 		return
 	}
 	assert.Equal(t, want, have)

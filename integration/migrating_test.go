@@ -34,30 +34,6 @@ func TestMigratingNamesWhatExists(t *testing.T) {
 	}
 }
 
-// The tests that the pages on security and on upgrading name exist: what they say is held by them.
-func TestSecurityNamesTestsThatExist(t *testing.T) {
-	security, err := os.ReadFile(root + "/docs/security.md")
-	require.NoError(t, err)
-	upgrading, err := os.ReadFile(root + "/docs/upgrading.md")
-	require.NoError(t, err)
-	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(security)+string(upgrading), -1)
-	require.Greater(t, len(named), 28)
-	there := map[string]bool{}
-	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, f := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(text, -1) {
-			there[string(f[1])] = true
-		}
-		return err
-	}))
-	for _, n := range named {
-		assert.True(t, there[n[1]], "docs/security.md or docs/upgrading.md names %s, which is not there", n[1])
-	}
-}
-
 // exports adds the exported names of a package, such as "weir.Rule" and "limiter.Limit.Quota", and
 // what its aliases stand for.
 func exports(t *testing.T, pkg, dir string, names map[string]bool, aliases map[string]string) {

@@ -35,16 +35,16 @@ func guard(ctx context.Context, bind string, join []string, secret []byte, mux h
 	return m.Wrap(mux), node, nil // at the end: first the HTTP server's Shutdown, then node.Leave
 }
 
-// The README's code is this file's and the client's, letter by letter, and so compiles.
+// The code of the README and of the clients' page is this file's and the client's, letter by
+// letter, and so compiles.
 func TestReadmeCodeIsCompiled(t *testing.T) {
-	readme, err := os.ReadFile(root + "/README.md")
-	require.NoError(t, err)
+	readme := text(t, "README.md") + text(t, "docs/clients.md")
 	here, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	there, err := os.ReadFile(root + "/client/readme_test.go")
 	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.NotEmpty(t, blocks)
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme, -1)
+	require.Len(t, blocks, 2)
 	for _, b := range blocks {
 		assert.Contains(t, string(here)+string(there), b[1])
 	}
@@ -66,12 +66,11 @@ func TestReadmeCodeWorks(t *testing.T) {
 	}
 }
 
-// Files and packages that the README names exist.
+// Files and packages that the README and the developers' page name exist.
 func TestReadmeNamesWhatExists(t *testing.T) {
-	readme, err := os.ReadFile(root + "/README.md")
-	require.NoError(t, err)
+	readme := text(t, "README.md") + text(t, "docs/developing.md")
 	named := regexp.MustCompile("`((?:limiter|ring|transport|cluster|middleware|client|integration|examples|\\.ci)(?:/[a-z./]+)?)`").
-		FindAllStringSubmatch(string(readme), -1)
+		FindAllStringSubmatch(readme, -1)
 	require.Greater(t, len(named), 10)
 	for _, n := range named {
 		_, err := os.Stat(root + "/" + n[1])

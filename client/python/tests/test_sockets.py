@@ -21,7 +21,7 @@ from weir_client.urllib import opener
 
 from . import plugs
 
-READMES = (Path(__file__).parents[1] / "README.md", Path(__file__).parents[3] / "README.md")
+READMES = (Path(__file__).parents[1] / "README.md", Path(__file__).parents[3] / "docs" / "clients.md")
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -219,7 +219,7 @@ class Sockets(unittest.TestCase):
 
 
 class Readme(unittest.TestCase):
-    """The READMEs' first Python runs as it is."""
+    """The first Python of the README, and of the page on all clients, runs as it is."""
 
     def test_readme(self) -> None:
         def twenty(h: BaseHTTPRequestHandler, n: int) -> None:
