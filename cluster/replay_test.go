@@ -10,6 +10,7 @@ import (
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/cluster/internal/membership"
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/transport"
 )
@@ -27,7 +28,7 @@ func (c *raw) ReadAnswer(body []byte) error {
 }
 
 // older is the node of the recording, as far as it is asked: it introduces itself as it did, tells
-// the time, and does not know the rest yet.
+// the time, holds nothing, and does not know the rest.
 type older struct {
 	hello []byte
 	began time.Time
@@ -36,13 +37,23 @@ type older struct {
 // Hello lets everybody in.
 func (o older) Hello(net.Addr, []byte) (any, []byte, error) { return nil, o.hello, nil }
 
-// Serve tells the time.
-func (o older) Serve(_ *transport.Session, _ uint64, kind uint8, _, buf []byte) ([]byte, bool, error) {
-	if kind != wire.KindTime {
-		return buf, true, errStarting
+// Serve tells the time, holds nothing, and accepts all.
+func (o older) Serve(_ *transport.Session, _ uint64, kind uint8, body, buf []byte) ([]byte, bool, error) {
+	switch kind {
+	case wire.KindTime:
+		c := wire.Time{Age: time.Since(o.began), Now: time.Now().UnixNano(), Begun: true}
+		return c.AppendAnswer(buf), true, nil
+	case wire.KindClaim:
+		c := wire.Claim{}
+		if err := c.ReadRequest(body); err != nil {
+			return buf, true, err
+		}
+		c.Answers = make([]tenure.Answer, len(c.Parts))
+		return c.AppendAnswer(buf), true, nil
+	case wire.KindShip, wire.KindComplete, wire.KindCaughtUp, wire.KindLeaving, wire.KindForget:
+		return buf, true, nil
 	}
-	c := wire.Time{Age: time.Since(o.began), Now: time.Now().UnixNano(), Begun: true}
-	return c.AppendAnswer(buf), true, nil
+	return buf, true, errStarting
 }
 
 // notForThis are the answers to what was said to one process alone: another one must not do it.

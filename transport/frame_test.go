@@ -31,6 +31,9 @@ func TestWireBytesDoNotChange(t *testing.T) {
 	require.NoError(t, err)
 	no, err := welcome{refused: true, reason: "no"}.encode()
 	require.NoError(t, err)
+	stream, err := hello{minors: minors{1, 3}, label: "staging", stream: true}.encode()
+	require.NoError(t, err)
+	key := NewKeyring([]byte("secret")).first()
 	var got strings.Builder
 	for _, line := range []struct {
 		name  string
@@ -38,7 +41,12 @@ func TestWireBytesDoNotChange(t *testing.T) {
 	}{
 		{"preface-plain", preface(nil, nil)},
 		{"preface-tls", preface(&credentials{ring: NewKeyring([]byte("secret"))}, make([]byte, greetingLen))},
+		{"exporter-label", []byte(exporterLabel)},
+		{"proof-dialer", key.proof(make([]byte, 32), roleDialer)},
+		{"proof-listener", key.proof(make([]byte, 32), roleListener)},
+		{"statuses", []byte{byte(statusGo), byte(statusVersion), byte(statusNeedsSecret), byte(statusNoSecret), byte(statusWrongSecret), byte(statusTooBusy)}},
 		{"hello", h},
+		{"hello-stream", stream},
 		{"welcome", w},
 		{"refused", no},
 		{"request", request(4097, 7, "\x92\x01\xa1x")},
