@@ -3,7 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,5 +90,43 @@ func TestAllowFrom(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		require.Equal(t, int64(1), b.Stats().TurnedAway.NotAllowed)
 		require.Zero(t, b.Stats().TurnedAway.BadPackets)
+	})
+}
+
+// What was turned away is in Stats by its reason: one of each.
+func TestTurnedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := simnet.New(simnet.Options{})
+		n, err := Start(context.Background(), Config{Name: "a", Bind: "127.1.0.1:7946", Secret: NewSecret(), Network: nw.Host("a", "127.1.0.1")})
+		require.NoError(t, err)
+		t.Cleanup(n.Close)
+		host := nw.Host("stranger", "127.1.0.2")
+		_, packets, err := host.Listen(t.Context(), "127.1.0.2:1")
+		require.NoError(t, err)
+		defer packets.Close()
+		says := func(text string) {
+			c, err := host.Dial(t.Context(), n.Addr())
+			require.NoError(t, err)
+			if text != "" {
+				_, err = c.Write([]byte(text))
+				require.NoError(t, err)
+				_, _ = io.Copy(io.Discard, c)
+			}
+			c.Close()
+			synctest.Wait()
+		}
+		proof := strings.Repeat("x", 32)
+		says("GET / HTTP/1.1")
+		says("")
+		says("weir\x01\x01" + proof)
+		says("weir\x02")
+		require.Equal(t, TurnedAway{Garbage: 1, Silent: 1, WrongSecret: 1, Refused: 1}, n.Stats().TurnedAway)
+		for _, p := range []string{"no packet of ours", "\xf5" + proof} {
+			_, err := packets.WriteTo([]byte(p), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(n.Addr())))
+			require.NoError(t, err)
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
+		require.Equal(t, TurnedAway{Garbage: 1, Silent: 1, WrongSecret: 2, Refused: 1, BadPackets: 1}, n.Stats().TurnedAway)
 	})
 }

@@ -233,7 +233,7 @@ func (n *Node) transportConfig() transport.Config {
 	dial := func(ctx context.Context, addr string) (net.Conn, error) {
 		return n.cfg.Network.Dial(ctx, port.InZone(addr, n.cfg.zone()))
 	}
-	return transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, Keyring: n.keyring,
+	return transport.Config{Label: n.cfg.Label, Dial: dial, Logger: n.log, Strangers: n.logs.Lesser(), Keyring: n.keyring,
 		TLS: n.cfg.TLS, Identify: identify, MaxConns: 2 * ring.Partitions}
 }
 

@@ -81,7 +81,7 @@ func messagesIn(t *testing.T, path string, n ast.Node) (all [][2]string) {
 		require.True(t, strings.HasPrefix(path, "transport/") || path == "cluster/internal/membership/gossiplog.go", "%s: a message that is no literal", path)
 	case logger && name == "Log": // whose level depends
 		return append(all, [2]string{literal(call.Args[2]), "info"}, [2]string{literal(call.Args[2]), "warn"})
-	case strings.HasPrefix(path, "transport/") && name == "report" && len(call.Args) == 3:
+	case strings.HasPrefix(path, "transport/") && name == "report" && len(call.Args) == 4:
 		return append(all, [2]string{"transport: " + literal(call.Args[1]), "warn"})
 	case name == "NewRecord":
 		return append(all, [2]string{literal(call.Args[2].(*ast.CallExpr).Args[0]), "warn"})

@@ -84,6 +84,8 @@ type Config struct {
 	// Logger hears about refusals and broken rules, not about every lost connection.
 	// Default: nobody does.
 	Logger *slog.Logger
+	// Strangers hears about those of them who had not proved the secret. Default: Logger does.
+	Strangers *slog.Logger
 
 	minors minors // what this build speaks; tests pretend other builds
 }
@@ -115,6 +117,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Strangers == nil {
+		c.Strangers = c.Logger
 	}
 	if c.minors == (minors{}) {
 		c.minors = minors{low: minorLow, high: minorHigh}

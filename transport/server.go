@@ -41,19 +41,12 @@ type Server struct {
 	closed      bool
 	door        door
 	turned      Turned
-	conns       map[net.Conn]*Session // all that are open, nil until they have proved themselves
-	named       map[string][]*Session // by who is at the other end, the oldest first: see replace.go
-	handshaking int                   // how many of conns are through the door, and no further
-	serving     int                   // and how many have, and were let in
-	logged      map[string]time.Time  // when a complaint was last made
+	conns       map[net.Conn]*Session                  // all that are open, nil until they have proved themselves
+	named       map[string][]*Session                  // by who is at the other end, the oldest first: see replace.go
+	handshaking int                                    // how many of conns are through the door, and no further
+	serving     int                                    // and how many have, and were let in
+	logged      map[complaint]map[netip.Addr]time.Time // when it was last made, by source
 }
-
-// logEvery is how often a server complains about the same thing: strangers must not be
-// able to fill a disk.
-const (
-	logEvery = 10 * time.Second
-	logMost  = 16 // complaints within that time
-)
 
 // NewServer returns a Server that serves no connection yet.
 func NewServer(cfg Config, handler Handler) (*Server, error) {
@@ -71,7 +64,7 @@ func NewServer(cfg Config, handler Handler) (*Server, error) {
 		handler: handler,
 		conns:   make(map[net.Conn]*Session),
 		named:   make(map[string][]*Session),
-		logged:  make(map[string]time.Time),
+		logged:  make(map[complaint]map[netip.Addr]time.Time),
 		door:    door{known: cfg.Known, sources: make(map[netip.Addr]int), random: bufio.NewReaderSize(rand.Reader, noncePool)},
 	}, nil
 }
@@ -104,7 +97,7 @@ func (s *Server) ServeConn(raw net.Conn) {
 	s.mu.Unlock()
 	if out != nil {
 		_ = out.Close()
-		s.report(raw, "turned a connection away", ErrBusy)
+		s.report(raw, "turned a connection away", ErrBusy, false)
 	}
 }
 
@@ -150,14 +143,14 @@ func (s *Server) admitAtDoor(raw net.Conn, nonce [nonceLen]byte) bool {
 	case busy:
 		_ = raw.SetDeadline(time.Now().Add(doorQuick))
 		_ = sendStatus(raw, statusTooBusy)
-		s.report(raw, "turned a connection away", ErrBusy)
+		s.report(raw, "turned a connection away", ErrBusy, true)
 	case err == nil:
 		return true
 	case closed:
 	case refused:
-		s.report(raw, "refused a connection", refusal)
+		s.report(raw, "refused a connection", refusal, false)
 	case garbage:
-		s.report(raw, "closed a connection", err)
+		s.report(raw, "closed a connection", err, false)
 	}
 	_ = raw.Close()
 	return false
@@ -199,9 +192,9 @@ func (s *Server) serve(raw net.Conn) {
 		s.mu.Lock()
 		s.turned.Refused++
 		s.mu.Unlock()
-		s.report(raw, "refused a connection", refusal)
+		s.report(raw, "refused a connection", refusal, true)
 	} else if errors.Is(err, ErrProtocol) || errors.Is(err, ErrCertificate) {
-		s.report(raw, "closed a connection", err)
+		s.report(raw, "closed a connection", err, true)
 	}
 }
 
@@ -231,26 +224,6 @@ func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 		return session, l, refuse(l.conn, statusTooBusy.reason())
 	}
 	return session, l, welcomeDialer(l, reply)
-}
-
-// report logs what an operator should see: two sides that can never talk, garbage, a
-// flood. The same complaint about the same source is made again only after a while, and
-// about all sources there are 16 of them at most meanwhile.
-func (s *Server) report(raw net.Conn, what string, err error) {
-	now := time.Now()
-	_, from := source(raw)
-	key := what + " " + from.String()
-	s.mu.Lock()
-	maps.DeleteFunc(s.logged, func(_ string, at time.Time) bool { return now.Sub(at) >= logEvery })
-	_, told := s.logged[key]
-	quiet := told || len(s.logged) >= logMost
-	if !quiet {
-		s.logged[key] = now
-	}
-	s.mu.Unlock()
-	if !quiet {
-		s.cfg.Logger.Warn("transport: "+what, "remote", raw.RemoteAddr(), "reason", err)
-	}
 }
 
 // Close closes every connection and waits for all goroutines of the Server. The user

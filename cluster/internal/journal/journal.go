@@ -44,6 +44,10 @@ func New(to slog.Handler) *Journal {
 // Logger writes to the journal.
 func (q *Journal) Logger() *slog.Logger { return slog.New(handler{q: q}) }
 
+// Lesser writes to the journal, while it is less than half full: what others cause leaves room for
+// the node's own lines.
+func (q *Journal) Lesser() *slog.Logger { return slog.New(handler{q: q, lesser: true}) }
+
 // look asks the handler what it wants to hear. Nobody else asks it.
 func (q *Journal) look() {
 	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
@@ -90,8 +94,9 @@ func (q *Journal) Close() {
 
 // handler is the queue as a handler. Whoever uses it never waits.
 type handler struct {
-	q     *Journal
-	attrs []slog.Attr // of all its lines
+	q      *Journal
+	attrs  []slog.Attr // of all its lines
+	lesser bool
 }
 
 // Enabled says whether the operator's handler wanted lines of this level when it was last
@@ -105,6 +110,10 @@ func (h handler) Handle(_ context.Context, r slog.Record) error {
 	h.q.mu.Lock()
 	defer h.q.mu.Unlock()
 	if h.q.closed {
+		return nil
+	}
+	if h.lesser && len(h.q.lines) >= linesMax/2 {
+		h.q.dropped.Add(1)
 		return nil
 	}
 	r = r.Clone()

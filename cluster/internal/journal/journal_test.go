@@ -93,6 +93,33 @@ func TestJournal(t *testing.T) {
 	})
 }
 
+// Lines that others cause keep no room from the node's own.
+func TestLesserLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := newSlow()
+		q := New(to)
+		log, lesser := q.Logger(), q.Lesser()
+		synctest.Wait()
+		to.shut()
+		for range 2 * linesMax {
+			lesser.Info("theirs")
+			synctest.Wait()
+		}
+		for range linesMax / 2 {
+			log.Info("ours")
+			synctest.Wait()
+		}
+		to.open()
+		q.Close()
+		told := map[string]int{}
+		for _, line := range to.lines {
+			told[line]++
+		}
+		require.Equal(t, map[string]int{"theirs": linesMax/2 + 1, "ours": linesMax / 2, // one was with the handler
+			fmt.Sprintf("%d lines were dropped: the logger was too slow", 2*linesMax-linesMax/2-1): 1}, told)
+	})
+}
+
 // What is bad is news once, and when it is good again once more.
 func TestTurned(t *testing.T) {
 	q := New(slog.DiscardHandler)
