@@ -100,3 +100,15 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 	}
 	require.Greater(t, named, 60)
 }
+
+// The index has all pages.
+func TestIndexIsComplete(t *testing.T) {
+	index := text(t, "docs/README.md")
+	all, err := filepath.Glob(root + "/docs/*.md")
+	require.NoError(t, err)
+	for _, path := range all {
+		if name := filepath.Base(path); name != "README.md" {
+			assert.Contains(t, index, "]("+name+")")
+		}
+	}
+}
