@@ -129,6 +129,41 @@ func TestSkipsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// The same of what messages have lists of: slots, partitions, takes to be undone, counts and leases.
+func TestSkipsInsideOfLists(t *testing.T) {
+	longer := func(b []byte) (_ []byte, lists int) {
+		var fields []any
+		require.NoError(t, msgpack.Unmarshal(b, &fields))
+		for _, f := range fields {
+			list, _ := f.([]any)
+			for i := range list {
+				if x, ok := list[i].([]any); ok {
+					list[i] = append(x, []any{1, nil, "x"})
+					lists++
+				}
+			}
+		}
+		var to bytes.Buffer
+		e := msgpack.NewEncoder(&to)
+		e.UseCompactInts(true)
+		require.NoError(t, e.Encode(fields))
+		return to.Bytes(), lists
+	}
+	all := 0
+	for _, s := range samples {
+		request, n := longer(s.m.AppendRequest(nil))
+		got := asked(t, s.m, request)
+		if s.answer {
+			answer, k := longer(s.m.AppendAnswer(nil))
+			require.NoError(t, got.ReadAnswer(answer), s.name)
+			n += k
+		}
+		require.Equal(t, s.m, got, s.name)
+		all += n
+	}
+	require.Equal(t, 3+2+2+1+2+2+4, all, "ship, claim and its answer, complete, undo, record, explain")
+}
+
 // A node of an earlier version introduces itself without the last elements.
 func TestShortHello(t *testing.T) {
 	h := aHello
