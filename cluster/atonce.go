@@ -35,6 +35,8 @@ func (n *Node) serveAtOnce(kind uint8, body []byte, from *session, buf []byte) (
 		return n.serveTable(body, buf)
 	case wire.KindExplain:
 		return n.serveExplain(body, buf)
+	case wire.KindSilent:
+		return n.serveSilent(body, buf)
 	}
 	return buf, fmt.Errorf("cluster: unknown kind of call %d", kind)
 }

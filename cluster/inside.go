@@ -48,7 +48,7 @@ package cluster
 //	what does it do by itself?        loop.go
 //	was the process stopped?          watch.go
 //	what does the operator hear?      report.go, and internal/journal for how
-//	what does the operator see?       stats.go, members.go, health.go; explain.go of one budget
+//	what does the operator see?       stats.go, members.go, silent.go, health.go; explain.go of one budget
 //	how is a budget made whole?       reset.go
 //
 // # One holder

@@ -61,6 +61,7 @@ var kinds = map[uint8]struct {
 	wire.KindReset:    {"reset", func() wire.Message { return &wire.Take{} }},
 	wire.KindForget:   {"forget", func() wire.Message { return &wire.Forget{} }},
 	wire.KindExplain:  {"explain", func() wire.Message { return &wire.Explain{} }},
+	wire.KindSilent:   {"silent", func() wire.Message { return &wire.Silent{} }},
 }
 
 // exchange is a call, as it was on the wire.
@@ -200,6 +201,7 @@ func converse(t *testing.T) (lines []string) {
 			nodes[0].Reset(t.Context(), key, l)
 		}
 	}
+	nodes[0].Unreachable(t.Context())
 	hot := limiter.Limit{Quota: 10_000, Window: time.Hour, Lease: limiter.LeaseAlways}
 	for i := range 200 {
 		nodes[0].Take(t.Context(), fmt.Sprint("hot", i%4), hot, 1)

@@ -2,6 +2,7 @@ package status
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,9 +53,10 @@ type Member struct {
 	RoundTrip   float64 `json:"round_trip_seconds"`
 	ClockOffset float64 `json:"clock_offset_seconds"`
 	SameTime    bool    `json:"same_time"`
-	Unreachable bool    `json:"unreachable"`
-	Owned       int     `json:"partitions_owned"`
-	Share       float64 `json:"share"`
+	// UnreachableFrom are the nodes that get no answer from it, as far as they answer this one.
+	UnreachableFrom []string `json:"unreachable_from"`
+	Owned           int      `json:"partitions_owned"`
+	Share           float64  `json:"share"`
 }
 
 // Ring is how the partitions are spread.
@@ -98,16 +100,34 @@ type Key struct {
 	Error   int64  `json:"error"`
 }
 
+// askMost is for how long the page waits to hear who does not answer whom.
+const askMost = time.Second
+
+// unreachableFrom has for each node those that get no answer from it.
+func (p *Page) unreachableFrom(ctx context.Context) map[string][]string {
+	ctx, cancel := context.WithTimeout(ctx, askMost)
+	defer cancel()
+	from := map[string][]string{}
+	told := p.node.Unreachable(ctx)
+	for _, who := range slices.Sorted(maps.Keys(told)) {
+		for _, name := range told[who] {
+			from[name] = append(from[name], who)
+		}
+	}
+	return from
+}
+
 // report makes a Report.
-func (p *Page) report() *Report {
+func (p *Page) report(ctx context.Context) *Report {
 	s, c, at := p.node.Stats(), p.node.Condition(), time.Now()
 	r := &Report{Node: p.node.Name(), Addr: p.node.Addr(), Version: cluster.Version, Wire: fmt.Sprint(cluster.Wire), At: at.UTC(),
 		Ready: c.Ready, Reasons: c.Reasons, Failures: failures(&s, c), Step: step.Seconds(), Counters: p.counters(&s)}
 	r.Ring = Ring{Partitions: cluster.Partitions, Held: s.Holding, Pending: s.Pending, Changes: s.RingChanges}
+	from := p.unreachableFrom(ctx)
 	for _, m := range p.node.Members() {
 		r.Members = append(r.Members, Member{Name: m.Name, Addr: m.Addr, Self: m.Self, State: m.State, Version: m.Version,
 			Age: m.Age.Seconds(), RoundTrip: m.RoundTrip.Seconds(), ClockOffset: m.ClockOffset.Seconds(), SameTime: m.SameTime,
-			Unreachable: m.Unreachable, Owned: m.Partitions, Share: float64(m.Partitions) / cluster.Partitions})
+			UnreachableFrom: append([]string{}, from[m.Name]...), Owned: m.Partitions, Share: float64(m.Partitions) / cluster.Partitions})
 		if m.Self {
 			r.Ring.Owned = m.Partitions
 		}

@@ -30,7 +30,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		p.answer(w, r, p.report())
+		p.answer(w, r, p.report(r.Context()))
 	case http.MethodPost:
 		p.post(w, r)
 	default:
@@ -66,7 +66,7 @@ func (p *Page) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the action is explain or reset", http.StatusBadRequest)
 		return
 	}
-	answer := p.report()
+	answer := p.report(r.Context())
 	answer.Explained, answer.Done = p.explain(r.Context(), q), done
 	p.answer(w, r, answer)
 }

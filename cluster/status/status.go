@@ -41,6 +41,7 @@ type Node interface {
 	Stats() cluster.Stats
 	Condition() cluster.Condition
 	Members() []cluster.Member
+	Unreachable(ctx context.Context) map[string][]string
 	Overshoot(limiter.Limit) int64
 	Explain(ctx context.Context, key string, l limiter.Limit) (cluster.Explanation, error)
 }

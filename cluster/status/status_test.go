@@ -47,12 +47,15 @@ func newFake() *fake {
 		}}
 }
 
-func (*fake) Name() string                      { return "a" }
-func (*fake) Addr() string                      { return "192.0.2.1:7946" }
-func (*fake) KeyID(key string) uint64           { return uint64(len(key)) }
-func (f *fake) Stats() cluster.Stats            { return f.stats }
-func (f *fake) Condition() cluster.Condition    { return f.well }
-func (f *fake) Members() []cluster.Member       { return f.members }
+func (*fake) Name() string                   { return "a" }
+func (*fake) Addr() string                   { return "192.0.2.1:7946" }
+func (*fake) KeyID(key string) uint64        { return uint64(len(key)) }
+func (f *fake) Stats() cluster.Stats         { return f.stats }
+func (f *fake) Condition() cluster.Condition { return f.well }
+func (f *fake) Members() []cluster.Member    { return f.members }
+func (f *fake) Unreachable(context.Context) map[string][]string {
+	return map[string][]string{"c": {"b"}, "a": {"b"}, "d": {}}
+}
 func (f *fake) Overshoot(l limiter.Limit) int64 { return 2 * l.Quota }
 func (f *fake) Explain(ctx context.Context, key string, l limiter.Limit) (cluster.Explanation, error) {
 	d, err := f.Take(ctx, key, l, 0)

@@ -39,6 +39,7 @@ const (
 	KindReset    = 17 // make whole: Take
 	KindForget   = 18 // a budget is whole again: Forget
 	KindExplain  = 19 // what do you know of a budget? Explain
+	KindSilent   = 20 // who does not answer you? Silent
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.

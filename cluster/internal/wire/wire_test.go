@@ -60,6 +60,7 @@ var samples = []struct {
 	{"explain", &Explain{ID: anID, Limit: aLimit, Held: true, Holder: "node1", Term: 300, By: 1 << 63,
 		Counts: []Counted{{"node2", -4, 300}, {}}, Leases: []Leased{{"node3", 70000}, {}}}, true},
 	{"forget", &Forget{ID: anID}, false},
+	{"silent", &Silent{Names: []string{"node2", ""}}, true},
 	{"recover", &Recover{Asker: 9, Word: aWord, Known: 8, Promises: []Claimed{{}, aClaim}}, true},
 }
 
