@@ -142,8 +142,12 @@ func (l *lab) report(form url.Values) (r status.Report) {
 		code, body = l.post("?format=json", form)
 	}
 	require.Equal(l.t, 200, code, body)
-	require.NoError(l.t, json.Unmarshal([]byte(body), &r))
+	unmarshal(l.t, []byte(body), &r)
 	return r
+}
+
+func unmarshal(t testing.TB, text []byte, r *status.Report) {
+	require.NoError(t, json.Unmarshal(text, r), "%s", text)
 }
 
 // The JSON has this shape: who reads it relies on it.
