@@ -58,6 +58,8 @@ var allowed = map[string]struct {
 		"which numbers of whom were counted: of the ledger it knows a process's number alone"},
 	"cluster/status": {[]string{module + "/cluster", module + "/limiter", module + "/middleware"},
 		"it shows a node and its middleware: who imports neither the page nor a template pays for none"},
+	"cluster/status/browser/lab": {[]string{module + "/cluster", module + "/cluster/clustertest/simnet", module + "/cluster/status", module + "/limiter", module + "/middleware"},
+		"what a browser looks at in tests: nodes over a network that can be cut"},
 	"cluster/clustertest": {[]string{module + "/limiter", module + "/cluster", module + "/cluster/clustertest/simnet"},
 		"a laboratory for whole clusters, for users too: nothing but the cluster itself"},
 	"cluster/clustertest/simnet": {nil, "a simulated network knows nothing of what runs over it"},
