@@ -145,7 +145,8 @@ func (r *round) ask(p *peer, flags uint8) (ok bool, err error) {
 	if c.cameLate() {
 		return true, nil
 	}
-	now, trip, timeout := time.Now(), p.pace.Smooth(), n.patience(p, &c.Limit)
+	now, timeout := time.Now(), n.patience(p, &c.Limit)
+	trip := min(p.pace.Smooth(), timeout-n.cfg.CallTimeout/2) // a wire that was longer than anybody waits may be short by now
 	if left := r.end.Sub(now); left < timeout {
 		timeout = left
 	}

@@ -44,7 +44,7 @@ func (n *Node) followSeeds(ctx context.Context) {
 			if p.Call(ctx, deadline, wire.KindTime, &c) != nil { // measures
 				return
 			}
-			n.toldFar(c.Far)
+			n.toldFar(max(c.Far, n.clock.age()-began))
 			r := ctime.Read(began, n.clock.age(), c.Age, c.Now)
 			others()
 			mu.Lock()

@@ -174,6 +174,37 @@ func TestWireBecomesLong(t *testing.T) {
 	})
 }
 
+// A wire was longer than anybody waits, and is short again: that is found out, and who holds a
+// budget is asked again.
+func TestWireBecomesShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, 3, Options{})
+		l := limiter.Limit{Quota: 100_000, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
+		take := func() {
+			for k := range keys {
+				_, err := c.Node(k%3).Take(t.Context(), keys[k], l, 1)
+				require.NoError(t, err)
+			}
+		}
+		c.Net.Set(func(o *simnet.Options) { o.Latency = time.Second })
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			take()
+		}
+		c.Net.Set(func(o *simnet.Options) { o.Latency = 200 * time.Microsecond })
+		time.Sleep(5 * time.Second) // what is on its way
+		for range 20 {
+			take()
+		}
+		for i := range 3 {
+			before := c.Node(i).Stats().Failovers
+			began := time.Now()
+			take()
+			require.Less(t, time.Since(began), 100*time.Millisecond)
+			require.Equal(t, before, c.Node(i).Stats().Failovers, "node %d", i)
+		}
+	})
+}
+
 // stall holds up all that a node hears and says, and lets it go on: what a busy machine
 // does to a process, without its clock having stood still.
 func (c *Cluster) stall(i int, d time.Duration) {

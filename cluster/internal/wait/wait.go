@@ -16,7 +16,7 @@ const (
 	ConnectMax = 8 * time.Second // to be connected and introduced: more than the transport allows itself
 
 	SampleEvery = 16 // takes, of which one is measured while a peer is steady
-	greetTrips  = 6  // round trips to be connected, introduced and answered
+	greetTrips  = 10 // round trips to be connected, introduced and answered: five, by one who may be twice as far
 )
 
 // RoundTrip is what is known of how long a peer takes to answer, as RFC 6298 has it. The

@@ -25,8 +25,8 @@ func TestWaits(t *testing.T) {
 	}{
 		{"nothing is known", nil, 100 * ms, 0, time.Second, false},
 		{"nothing is known, and CallTimeout is long", nil, 5 * time.Second, 0, 5 * time.Second, false},
-		{"nothing is known of it, but others are near", nil, 100 * ms, ms, 106 * ms, false},
-		{"nothing is known of it, but others are far", nil, 100 * ms, 200 * ms, 1300 * ms, false},
+		{"nothing is known of it, but others are near", nil, 100 * ms, ms, 110 * ms, false},
+		{"nothing is known of it, but others are far", nil, 100 * ms, 200 * ms, 2 * time.Second, false},
 		{"as far as others can be", nil, 100 * ms, time.Second, 2 * time.Second, false},
 		{"one answer: its deviation is taken for half of it", []time.Duration{100 * ms}, 100 * ms, 0, 300 * ms, false},
 		{"one short answer", []time.Duration{ms}, 100 * ms, 0, 101 * ms, false},
