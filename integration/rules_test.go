@@ -79,6 +79,8 @@ var allowed = map[string]struct {
 		"its rules are explored, so they have no clock, no socket, no goroutine"},
 	"integration/netnslab": {[]string{"golang.org/x/sys"},
 		"it sets up network namespaces by system calls"},
+	"docs/pictures": {[]string{module + "/limiter"},
+		"it draws what the limiter decides, and needs nothing else"},
 	"examples": {[]string{module, module + "/", "golang.org/x/sys"},
 		"an example may use all of weir"},
 }
