@@ -74,7 +74,9 @@ func (n *Node) serveComplete(body []byte, from *session) error {
 	for i := range c.Slots {
 		c.Slots[i] = c.Slots[i].Move(-ahead)
 	}
-	return n.completed(&c, from)
+	err := n.completed(&c, from)
+	n.sendAsks() // one that is not believed has this node ask
+	return err
 }
 
 // serveCaughtUp notes that the peer has sent all that is due, and that it wants to hear the same.

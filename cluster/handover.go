@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"errors"
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
+	"github.com/weir-go/weir/transport"
 )
 
 // How a partition changes hands. Exactly one node holds it, that is, decides for its
@@ -129,7 +131,7 @@ func (n *Node) cede(v *view, part int, to *peer) {
 }
 
 func (n *Node) sendComplete(part int, x *cession, t tenure.Term) error {
-	call := &wire.Complete{Part: part, Term: t}
+	call := &wire.Complete{Part: part, Term: t, Final: true}
 	ahead := n.clock.Ahead()
 	call.Now = n.clock.ownNow() + ahead
 	for _, s := range x.slots {
@@ -137,7 +139,12 @@ func (n *Node) sendComplete(part int, x *cession, t tenure.Term) error {
 	}
 	return x.to.calls.Start(time.Now().Add(cedeTimeout), wire.KindComplete, call, func(err error) {
 		e := tenure.Event{Kind: tenure.Acknowledged, Term: t}
-		if err != nil { // again, but not before the loop's next beat: it may have been refused
+		var refused transport.RemoteError
+		switch {
+		case err == nil:
+		case errors.As(err, &refused) && string(refused) == errNoHolder.Error():
+			e.Kind = tenure.Denied
+		default: // again, but not before the loop's next beat: it may have been refused for now
 			e.Kind = tenure.Failed
 		}
 		n.mu.Lock()
@@ -160,13 +167,24 @@ func (n *Node) completed(c *wire.Complete, from *session) error {
 	case (n.empty || v.aside) && c.Term.After(n.seats.of[c.Part].Known()):
 		return errStopped // it stays with who tried, who will soon see that this node is gone
 	}
+	e := tenure.Event{Kind: tenure.Completed, From: tenure.Process(from.Origin), Term: c.Term, Final: c.Final}
+	x, s := &n.seats.of[c.Part].Partition, n.seen(v, c.Part)
+	if !x.Believes(&s, e.From, c.Term) {
+		if x.Contradicts(&s, e.From) {
+			n.refuse(&n.refused.completes, "completes", from.Name)
+		}
+		n.stepSeenLocked(v, c.Part, &s, e)
+		return errNoHolder
+	}
 	now := n.clock.ownNow()
 	for _, s := range c.Slots {
 		n.receive(s, from, now, allRanks)
 	}
-	n.stepLocked(c.Part, tenure.Event{Kind: tenure.Completed, From: tenure.Process(from.Origin), Term: c.Term})
+	n.stepSeenLocked(v, c.Part, &s, e)
 	return nil
 }
+
+var errNoHolder = errors.New("cluster: another node holds the partition, as far as is known here")
 
 // doubt is for a node that finds that it has not run for a while, as after SIGSTOP:
 // the others may have replaced it. Whatever it holds, it asks for again.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
@@ -98,5 +99,41 @@ func TestRefusesCountsThatCannotBe(t *testing.T) {
 		require.EqualValues(t, len(forged), x.a.Stats().Refused.Slots)
 		require.Equal(t, 4, x.spend(4), "what was left of the budget")
 		require.Zero(t, x.b.Stats().Refused)
+	})
+}
+
+// Who does not hold a partition hands it over to a third: nobody decides for it who does not
+// know what was spent, and who holds it goes on.
+func TestRefusesCompletesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLies(t)
+		v := x.a.view.Load()
+		for i := 0; ; i++ { // a budget that b holds, and of which a has no copies
+			x.key = fmt.Sprint(i)
+			id := x.a.id(x.key, &x.limit)
+			if p, _ := v.holderPeer(id.Partition(), 1); holds(x.b, x.key, x.limit) && p != nil && p.name == "c" {
+				break
+			}
+		}
+		require.Equal(t, 6, x.spend(2))
+		part, now := x.a.id(x.key, &x.limit).Partition(), x.c.clock.now()
+		complete := &wire.Complete{Part: part, Now: now, Term: tenure.Term{Number: 50, Holder: x.a.self()}}
+		for range 3 { // the first time it may not be known who holds
+			require.ErrorContains(t, x.says(x.a, wire.KindComplete, complete), "another node holds the partition")
+			time.Sleep(50 * time.Millisecond)
+		}
+		require.Positive(t, x.a.Stats().Refused.Completes)
+		require.Error(t, x.says(x.b, wire.KindComplete, complete), "it is for another")
+		claim := &wire.Claim{Table: v.table.Fingerprint(), Parts: []wire.Asked{{Part: part, Known: tenure.Term{Number: tenure.MaxNumber, Holder: x.c.self()}, Top: tenure.MaxNumber}}}
+		require.NoError(t, x.says(x.b, wire.KindClaim, claim))
+		require.NoError(t, x.says(x.a, wire.KindClaim, claim))
+		require.True(t, holds(x.b, x.key, x.limit))
+		require.False(t, holds(x.a, x.key, x.limit))
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+		require.Zero(t, x.a.Stats().Pending)
+
+		require.NoError(t, x.b.Leave(t.Context())) // and it can still change hands
+		time.Sleep(time.Second)
+		require.Equal(t, Partitions, x.a.Stats().Holding+x.c.Stats().Holding)
 	})
 }

@@ -14,6 +14,7 @@ const (
 	Ceding                   // this node has stopped deciding, and sends "complete" to the owner
 	Acknowledged             // the "complete" of Term has arrived
 	Failed                   // the "complete" of Term may not have arrived
+	Denied                   // the "complete" of Term was refused, and is never accepted
 	Told                     // From does not decide, and names Term, in answer to a take
 	Doubted                  // this process was stopped: others may have replaced it
 	Resigned                 // another node has this one's name
@@ -29,6 +30,7 @@ type Event struct {
 	Search  uint32
 	Answer  Answer
 	Refused bool
+	Final   bool // of Completed: From decides again, if it is refused
 }
 
 // Word is what a node says of who decides.
@@ -63,4 +65,6 @@ type Commands struct {
 	Send   Term   // if not zero: send "complete" to its holder, with the slots of the cession
 	Forget bool   // the slots of the cession: they have arrived
 	Return bool   // the slots of the cession are this node's to deliver again
+
+	Refused bool // the "complete" is not of who holds, as far as this node knows: it is never accepted
 }

@@ -42,7 +42,7 @@ func (w *world) key() uint64 {
 		}
 		q := &p.part
 		b = append(b, byte(q.state))
-		u(q.known.Number, uint64(q.known.Holder), q.over.Number, uint64(q.over.Holder), q.own.Number, uint64(q.own.Holder), q.top)
+		u(q.known.Number, uint64(q.known.Holder), q.over.Number, uint64(q.over.Holder), q.own.Number, uint64(q.own.Holder), q.top, uint64(q.bar.from), q.bar.term.Number, uint64(q.bar.term.Holder))
 		if u(q.to.Number); q.to != (Term{}) {
 			b = append(b, p.ceded[:]...)
 			u(uint64(q.to.Holder))

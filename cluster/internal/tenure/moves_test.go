@@ -104,7 +104,11 @@ func (w *world) handing(i int, add func(string, func(*world)), spend func(fault,
 			add(fmt.Sprint(i, " hears of the table of ", owner), func(w *world) { w.procs[i].heard, w.procs[i].heardOf = theirs, uint8(owner) })
 		}
 		if int(p.heardOf) == owner && p.heard == mine {
-			add(fmt.Sprint(i, " cedes to ", owner), func(w *world) {
+			again := ""
+			if p.denied { // not before all else has happened
+				again = ", or asks again"
+			}
+			add(fmt.Sprint(i, " cedes to ", owner, again), func(w *world) {
 				w.procs[i].ceded = w.procs[i].knows
 				w.step(i, w.seen(i), Event{Kind: Ceding})
 			})

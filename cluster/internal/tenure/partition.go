@@ -10,6 +10,7 @@ type Partition struct {
 	to    Term   // that begins with its "complete", until that is acknowledged; else zero
 	lost  bool   // "complete" must be sent again
 	top   uint64 // the largest number heard of
+	bar   bar    // the last "complete" that was refused
 	ask   search // in Waiting
 
 	broken rule // for the explorer
@@ -27,7 +28,7 @@ func (p *Partition) Claim() (known, held Term, top uint64) { return p.known, p.o
 
 // Step changes the state by an event, and returns what is to be done.
 func (p *Partition) Step(s *Seen, e Event) (c Commands) {
-	p.top = max(p.top, e.Term.Number, e.Top, e.Answer.Held.Number, e.Answer.Known.Number, e.Answer.Top)
+	p.hear(e.Term.Number, e.Top, e.Answer.Held.Number, e.Answer.Known.Number, e.Answer.Top)
 	switch e.Kind {
 	case Table:
 		p.table(s, &c)
@@ -45,7 +46,7 @@ func (p *Partition) Step(s *Seen, e Event) (c Commands) {
 	case Unanswered:
 		p.unanswered(s, e)
 	case Completed:
-		p.completed(s, e.Term, &c)
+		p.completed(s, e, &c)
 	case Ceding:
 		p.cede(s, &c)
 	case Acknowledged:
@@ -57,6 +58,10 @@ func (p *Partition) Step(s *Seen, e Event) (c Commands) {
 	case Told:
 		p.learn(s, e.Term)
 		p.denies(e.From, e.Term)
+	case Denied:
+		if p.state == Ceded && e.Term == p.to {
+			p.takeBack(s, &c)
+		}
 	case Doubted:
 		p.doubt(s, &c)
 	case Resigned:
@@ -68,7 +73,7 @@ func (p *Partition) Step(s *Seen, e Event) (c Commands) {
 // learn notes a term that somebody named: it has begun, for nobody but its holder names it
 // before. So this node's own terms are no news.
 func (p *Partition) learn(s *Seen, t Term) {
-	if t.Holder != s.Self {
+	if t.Holder != s.Self && t.Number <= p.top {
 		p.known = later(p.known, t)
 	}
 }
@@ -121,11 +126,14 @@ func (p *Partition) table(s *Seen, c *Commands) {
 
 // completed takes the partition over from who decided until now. What is not newer was
 // here before, or is of a holder that others have replaced.
-func (p *Partition) completed(s *Seen, t Term, c *Commands) {
-	if !t.After(p.known) && p.broken&holdsAgain == 0 {
-		return
+func (p *Partition) completed(s *Seen, e Event, c *Commands) {
+	switch {
+	case !e.Term.After(p.known) && p.broken&holdsAgain == 0:
+	case !p.Believes(s, e.From, e.Term):
+		p.refuse(s, e, c)
+	default:
+		p.decide(s, e.Term, c)
 	}
-	p.decide(s, t, c)
 }
 
 // decide makes this node the holder.

@@ -71,7 +71,7 @@ func (p *Partition) claim(s *Seen, c *Commands) {
 	if p.ask.from != 0 {
 		c.Ask = []Process{p.ask.from}
 	} else if c.Ask = p.Unasked(s); len(c.Ask) == 0 {
-		p.begin(s, c)
+		p.beginOrLeave(s, c)
 	}
 }
 
@@ -100,6 +100,15 @@ func (p *Partition) begin(s *Seen, c *Commands) {
 	}
 }
 
+// beginOrLeave makes this node the holder, unless it only wanted to know who is.
+func (p *Partition) beginOrLeave(s *Seen, c *Commands) {
+	if p.own == (Term{}) && !s.owns() {
+		p.state, c.Late = Foreign, false
+		return
+	}
+	p.begin(s, c)
+}
+
 // passed asks again, and begins where there was no sign of a holder for too long.
 func (p *Partition) passed(s *Seen, c *Commands) {
 	switch {
@@ -108,7 +117,7 @@ func (p *Partition) passed(s *Seen, c *Commands) {
 	case p.state != Waiting:
 	case s.Now-p.ask.since > HandoverMax:
 		c.Late = true
-		p.begin(s, c)
+		p.beginOrLeave(s, c)
 	case s.Now-p.ask.asked >= ClaimEvery:
 		p.claim(s, c)
 	}
@@ -131,7 +140,7 @@ func (p *Partition) answer(s *Seen) Answer {
 	switch {
 	case p.state.Decides(), p.state == Ceded && p.broken&hidesCession == 0:
 		a.Word, a.Held = Here, p.own
-	case p.state == Waiting && (p.own != Term{} || p.holder(s) == 0):
+	case p.state == Waiting && (p.own != Term{} || s.owns() && p.holder(s) == 0):
 		a.Word, a.Held = Perhaps, p.own
 	case p.holder(s) != 0:
 		a.Word = Elsewhere

@@ -54,6 +54,7 @@ type process struct {
 	heardOf uint8        // whose table it heard last
 	heard   uint8        // that table
 	owes    bool         // it has counted, and not handed over since
+	denied  bool         // its "complete" was refused
 	beside  uint8        // who began while this one asked, after a crash: a bit each
 }
 
@@ -64,6 +65,7 @@ const (
 	answerMessage
 	completeMessage
 	ackMessage
+	denialMessage
 )
 
 type message struct {
@@ -184,7 +186,7 @@ func (w *world) hold(i int, s *Seen, e Event, c Commands) {
 	for x := range procs {
 		q := &w.procs[x]
 		switch {
-		case x == i:
+		case x == i, e.Kind == Denied: // it has decided before
 		case e.Kind != Completed:
 			if q.part.state == Waiting {
 				q.beside |= 1 << i
@@ -241,23 +243,30 @@ func (w *world) deliver(m message) {
 			w.undelivered(m)
 			return
 		}
-		for x := range procs {
+		believed := p.part.Believes(s, from, m.term)
+		for x := 0; believed && x < procs; x++ {
 			p.knows[x] = max(p.knows[x], m.counts[x])
 		}
-		w.step(i, s, Event{Kind: Completed, From: from, Term: m.term})
+		if c := w.step(i, s, Event{Kind: Completed, From: from, Term: m.term, Final: true}); c.Refused {
+			w.send(message{kind: denialMessage, from: m.to, to: m.from, term: m.term})
+			return
+		}
 		w.send(message{kind: ackMessage, from: m.to, to: m.from, term: m.term})
 	case ackMessage:
 		w.step(i, s, Event{Kind: Acknowledged, From: from, Term: m.term})
+	case denialMessage:
+		p.denied = true
+		w.step(i, s, Event{Kind: Denied, From: from, Term: m.term})
 	}
 }
 
 // undelivered tells the sender of a call that it failed.
 func (w *world) undelivered(m message) {
 	sender := m.from
-	if m.kind == ackMessage {
+	if m.kind == ackMessage || m.kind == denialMessage {
 		sender = m.to
 	}
-	if l := w.procs[sender].life; (m.kind == completeMessage || m.kind == ackMessage) && (l == alive || l == leaving) {
+	if l := w.procs[sender].life; m.kind >= completeMessage && (l == alive || l == leaving) {
 		w.step(int(sender), w.seen(int(sender)), Event{Kind: Failed, Term: m.term})
 	}
 }

@@ -141,18 +141,29 @@ type Complete struct {
 	Now   int64 // cluster time at the sender
 	Slots []ledger.Slot
 	Term  tenure.Term // that begins; a repeated one keeps its own
+	Final bool        // the sender decides again if it is refused; not of earlier versions
 	noAnswer
 }
 
-const completeFields = 5
+const (
+	completeFields = 5
+	completeMore   = 1 // field that earlier versions do not have
+)
 
 // AppendRequest encodes the message.
 func (c *Complete) AppendRequest(b []byte) []byte {
-	b = transport.AppendArrayLen(b, completeFields)
+	if c.Final {
+		b = transport.AppendArrayLen(b, completeFields+completeMore)
+	} else {
+		b = transport.AppendArrayLen(b, completeFields)
+	}
 	b = transport.AppendUint(b, uint64(c.Part))
 	b = transport.AppendInt(b, c.Now)
 	b = appendSlots(b, c.Slots)
-	return appendTerm(b, c.Term)
+	if b = appendTerm(b, c.Term); c.Final {
+		b = transport.AppendUint(b, 1)
+	}
+	return b
 }
 
 // ReadRequest decodes the message.
@@ -171,7 +182,12 @@ func (c *Complete) ReadRequest(body []byte) (err error) {
 		c.Slots = append(c.Slots, s)
 	}
 	c.Term = readTerm(&r)
-	return finish(&r, n, completeFields)
+	read := completeFields
+	if n >= completeFields+completeMore {
+		read += completeMore
+		c.Final = r.Uint() == 1
+	}
+	return finish(&r, n, read)
 }
 
 func readPart(r *transport.Reader) (int, error) {

@@ -44,7 +44,7 @@ var samples = []struct {
 	{"ship", &Ship{Fingerprint: 5, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot, {}, aBucket}}, false},
 	{"claim", &Claim{Table: 1 << 63, Parts: []Asked{{}, {Part: 1020, Known: aTerm, Held: tenure.Term{Number: 2, Holder: 8}, Top: 301}},
 		Answers: []tenure.Answer{{}, {Word: tenure.Perhaps, Held: tenure.Term{Number: 2, Holder: 8}, Known: aTerm, Top: 301}}}, true},
-	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Term: aTerm}, false},
+	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Term: aTerm, Final: true}, false},
 	{"table", &Table{Fingerprint: 1 << 63}, true},
 	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000, Wall: -time.Second, Agree: time.Hour, Far: time.Second, Begun: true}, true},
 	{"leaving", &Leaving{}, false},
