@@ -100,10 +100,10 @@ func (n *Node) serveLeaving(body []byte, from *session) error {
 	if err := (&wire.Leaving{}).ReadRequest(body); err != nil {
 		return err
 	}
-	if !n.members.Goodbye(processOf(from.Hello)) {
+	if m := n.members.Get(from.Name); m == nil || m.Process != processOf(from.Hello) {
 		return errStarting // it is not known yet: it will say so again
 	}
-	n.kick(n.changed)
+	n.hearGoodbye(processOf(from.Hello))
 	return nil
 }
 
@@ -116,6 +116,9 @@ func (n *Node) serveTime(body, buf []byte) ([]byte, error) {
 	c.Age, c.Now = n.clock.age(), n.clock.now()
 	c.Wall, c.Agree = n.wallAhead(), n.wall.Ahead()
 	c.Far, c.Begun = time.Duration(n.far.Load()), n.settled.Load()
+	if c.Parting = wire.Stays; n.leaving.Load() {
+		c.Parting = wire.Leaves
+	}
 	return c.AppendAnswer(buf), nil
 }
 

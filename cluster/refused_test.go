@@ -3,13 +3,16 @@ package cluster
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wire"
 	"github.com/weir-go/weir/internal/ledger"
@@ -134,6 +137,32 @@ func TestRefusesCompletesOfOthers(t *testing.T) {
 
 		require.NoError(t, x.b.Leave(t.Context())) // and it can still change hands
 		time.Sleep(time.Second)
+		require.Equal(t, Partitions, x.a.Stats().Holding+x.c.Stats().Holding)
+	})
+}
+
+// A member says by gossip, and on a connection that it opens in another's name, that this one
+// leaves: that one is asked, and stays.
+func TestRefusesGoodbyesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLies(t)
+		require.Equal(t, 6, x.spend(2))
+		forged, err := transport.NewPeer(x.c.transportConfig(), x.a.Addr(), x.b.hello().Encode, nil)
+		require.NoError(t, err)
+		defer forged.Close()
+		require.NoError(t, forged.Call(t.Context(), time.Now().Add(time.Second), wire.KindLeaving, &wire.Leaving{}))
+		at := netip.MustParseAddrPort(x.b.Addr())
+		x.a.gossip.NotifyUpdate(&memberlist.Node{Name: "b", Addr: at.Addr().AsSlice(), Port: at.Port(),
+			Meta: membership.Meta{Origin: x.b.origin, Leaving: true}.Encode()})
+		time.Sleep(100 * time.Millisecond)
+		require.Positive(t, x.a.Stats().Refused.Goodbyes)
+		require.Equal(t, 3, x.a.Stats().Live)
+		require.Equal(t, 3, len(x.a.view.Load().table.Members()))
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+
+		require.NoError(t, x.b.Leave(t.Context())) // it is believed itself
+		time.Sleep(time.Second)
+		require.Equal(t, 2, x.a.Stats().Known)
 		require.Equal(t, Partitions, x.a.Stats().Holding+x.c.Stats().Holding)
 	})
 }

@@ -37,6 +37,7 @@ type GossipConfig struct {
 	Age     func() time.Duration
 	Changed func()                         // the members changed
 	Doubt   func(name string)              // gossip says otherwise than what is known
+	Goodbye func(p Process)                // gossip says that a living process leaves
 	Contend func(addr string)              // somebody there wants this node's name
 	Once    func(what string, tell func()) // calls tell if it has not yet told what
 }
@@ -177,11 +178,15 @@ func (g *Gossip) NotifyUpdate(m *memberlist.Node) {
 	}
 	at := netip.AddrPortFrom(addr.Unmap(), m.Port).String()
 	p := Process{m.Name, mt.Origin}
-	if !g.members.Alive(p, at, mt.Leaving, g.cfg.Age()) {
+	ask := mt.Leaving && g.members.Stays(p)
+	if !g.members.Alive(p, at, mt.Leaving && !ask, g.cfg.Age()) {
 		g.cfg.Doubt(m.Name)
 		return
 	}
 	g.members.Runs(p, mt.Weir)
+	if ask {
+		g.cfg.Goodbye(p)
+	}
 	g.cfg.Changed()
 }
 

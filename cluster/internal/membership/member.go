@@ -110,6 +110,32 @@ func (m *Members) Namesake(p Process, addr string) *Member {
 	return nil
 }
 
+// Stays says whether a process is a living member that has not said goodbye.
+func (m *Members) Stays(p Process) bool {
+	x := m.Get(p.Name)
+	return x != nil && x.Live && x.Process == p && !x.Leaving
+}
+
+// AskGoodbye says whether the caller is the one to ask a process that is said to leave: see
+// AskedGoodbye.
+func (m *Members) AskGoodbye(p Process) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.byName[p.Name]
+	if x == nil || !x.Live || x.Process != p || x.Leaving || m.byes[p] {
+		return false
+	}
+	m.byes[p] = true
+	return true
+}
+
+// AskedGoodbye ends that.
+func (m *Members) AskedGoodbye(p Process) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.byes, p)
+}
+
 // Knows says whether a process is a living member.
 func (m *Members) Knows(p Process) bool {
 	x := m.Get(p.Name)

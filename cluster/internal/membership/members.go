@@ -21,6 +21,7 @@ type Members struct {
 	addr     string // this node's own
 	byName   map[string]*Member
 	doubts   map[string]bool   // names of which somebody finds out which process lives
+	byes     map[Process]bool  // whom somebody asks whether they leave
 	rivals   map[string]string // addresses at which a second node has a living one's name
 	lastLoss time.Duration     // age at which a node vanished last
 	guest    bool              // this node is one
@@ -31,7 +32,7 @@ type Members struct {
 // nodes there are when the cluster is whole, or 0.
 func New(self Process, forget time.Duration, expected int) *Members {
 	return &Members{self: self, forget: forget, expected: expected, byName: map[string]*Member{},
-		doubts: map[string]bool{}, rivals: map[string]string{}}
+		doubts: map[string]bool{}, byes: map[Process]bool{}, rivals: map[string]string{}}
 }
 
 // VanishedMax is how many nodes are remembered that are gone. Less than all of the other
@@ -120,8 +121,8 @@ func (m *Members) Answered(p Process, addr string, age time.Duration) bool {
 	return true
 }
 
-// Goodbye notes that a process announced its leave, heard before gossip told. It returns
-// false if the process is not known.
+// Goodbye notes that a process leaves, as it has said itself. It returns false if the process
+// is not known.
 func (m *Members) Goodbye(p Process) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,9 +16,24 @@ type Time struct {
 
 	Far   time.Duration // the longest round trip from there to a peer
 	Begun bool          // the peer's start is over
+
+	Parting Parting
 }
 
-const timeFields = 6
+// Parting is what a node says of whether it leaves.
+type Parting uint8
+
+// What it says.
+const (
+	Untold Parting = iota // it is of a version that does not say so
+	Stays
+	Leaves
+)
+
+const (
+	timeFields = 6
+	timeMore   = 1 // field that earlier versions do not have
+)
 
 // AppendRequest encodes the question.
 func (c *Time) AppendRequest(b []byte) []byte { return transport.AppendArrayLen(b, 0) }
@@ -28,24 +43,41 @@ func (c *Time) ReadRequest(body []byte) error { return readEmpty(body) }
 
 // AppendAnswer encodes the answer.
 func (c *Time) AppendAnswer(b []byte) []byte {
-	b = transport.AppendArrayLen(b, timeFields)
+	more := c.Parting != Untold
+	if more {
+		b = transport.AppendArrayLen(b, timeFields+timeMore)
+	} else {
+		b = transport.AppendArrayLen(b, timeFields)
+	}
 	b = transport.AppendInt(b, int64(c.Age))
 	b = transport.AppendInt(b, c.Now)
 	b = transport.AppendInt(transport.AppendInt(b, int64(c.Wall)), int64(c.Agree))
-	return transport.AppendUint(transport.AppendInt(b, int64(c.Far)), bit(c.Begun))
+	b = transport.AppendUint(transport.AppendInt(b, int64(c.Far)), bit(c.Begun))
+	if more {
+		b = transport.AppendUint(b, uint64(c.Parting))
+	}
+	return b
 }
 
 // ReadAnswer decodes the answer.
 func (c *Time) ReadAnswer(body []byte) error {
 	r := transport.NewReader(body)
-	n := r.ArrayLen(fieldsMax)
+	n, read := r.ArrayLen(fieldsMax), timeFields
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
 	c.Wall, c.Agree = time.Duration(r.Int()), time.Duration(r.Int())
 	c.Far, c.Begun = time.Duration(r.Int()), r.Uint() == 1
+	if n >= timeFields+timeMore {
+		read += timeMore
+		parting := r.Uint()
+		if r.Err() == nil && (parting == uint64(Untold) || parting > uint64(Leaves)) {
+			return ErrMalformed
+		}
+		c.Parting = Parting(parting)
+	}
 	if r.Err() == nil && c.Far < 0 {
 		return ErrMalformed
 	}
-	return finish(&r, n, timeFields)
+	return finish(&r, n, read)
 }
 
 // Leaving says goodbye.

@@ -46,7 +46,7 @@ var samples = []struct {
 		Answers: []tenure.Answer{{}, {Word: tenure.Perhaps, Held: tenure.Term{Number: 2, Holder: 8}, Known: aTerm, Top: 301}}}, true},
 	{"complete", &Complete{Part: 1020, Now: 1_700_000_000_000_000_000, Slots: []ledger.Slot{aSlot}, Term: aTerm, Final: true}, false},
 	{"table", &Table{Fingerprint: 1 << 63}, true},
-	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000, Wall: -time.Second, Agree: time.Hour, Far: time.Second, Begun: true}, true},
+	{"time", &Time{Age: time.Hour, Now: 1_700_000_000_000_000_000, Wall: -time.Second, Agree: time.Hour, Far: time.Second, Begun: true, Parting: Leaves}, true},
 	{"leaving", &Leaving{}, false},
 	{"caught up", &CaughtUp{Fingerprint: 1 << 63, Ask: true}, false},
 	{"lease", &Lease{ID: ledger.ID{Hi: 1, Lo: 1 << 63}, Limit: aLimit, Want: 500, Number: 7, Slice: 300, ResetAfter: time.Minute}, true},
