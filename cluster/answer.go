@@ -34,11 +34,15 @@ func (n *Node) serveHeld(kind uint8, c *takeCall) (ok bool) {
 }
 
 // passOn answers later, from a goroutine of its own.
-func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from wire.Hello, buf []byte) ([]byte, bool, error) {
+func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, from *session, buf []byte) ([]byte, bool, error) {
 	end := time.Now().Add(c.Left)
-	ok := n.passing.Add(1) <= passingMax && n.spawn(func() {
-		defer n.passing.Add(-1)
-		n.answerFor(kind, &c, from, end)
+	has, asker := &n.sharesOf(from).passing, from.Hello
+	if !n.waits.passing.take(has, passingMax) {
+		return buf, true, errTooMany
+	}
+	ok := n.spawn(func() {
+		defer n.waits.passing.leave(has)
+		n.answerFor(kind, &c, asker, end)
 		t.Answer(id, c.AppendAnswer(nil), nil) // lost with its connection
 		if c.Outcome != wire.Decided {
 			c.Decision = limiter.Decision{}
@@ -46,8 +50,8 @@ func (n *Node) passOn(t *transport.Session, id uint64, kind uint8, c takeCall, f
 		c.settle(c.Decision)
 	})
 	if !ok {
-		n.passing.Add(-1)
-		return buf, true, errTooMany
+		n.waits.passing.leave(has)
+		return buf, true, errStopped
 	}
 	return buf, false, nil
 }

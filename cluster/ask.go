@@ -42,16 +42,17 @@ func (n *Node) askLease(v *view, id ledger.ID, l limiter.Limit, a lease.Ask) {
 }
 
 // serveRecall answers a recall, when what was granted before it has arrived.
-func (n *Node) serveRecall(t *transport.Session, id uint64, body []byte, from ledger.Origin, buf []byte) ([]byte, bool, error) {
+func (n *Node) serveRecall(t *transport.Session, id uint64, body []byte, from *session, buf []byte) ([]byte, bool, error) {
 	c := &wire.Recall{}
 	if err := c.ReadRequest(body); err != nil {
 		return buf, true, err
 	}
-	wait := n.near.Recall(c, from, n.clock.age(), false)
+	wait := n.near.Recall(c, from.Origin, n.clock.age(), false)
 	if wait == nil {
 		return c.AppendAnswer(buf), true, nil
 	}
-	ok := n.spawn(func() {
+	origin := from.Origin
+	err := n.aid(from, func() {
 		timer := time.NewTimer(c.Wait)
 		defer timer.Stop()
 		select {
@@ -59,13 +60,10 @@ func (n *Node) serveRecall(t *transport.Session, id uint64, body []byte, from le
 		case <-timer.C:
 		case <-n.ctx.Done():
 		}
-		n.near.Recall(c, from, n.clock.age(), true)
+		n.near.Recall(c, origin, n.clock.age(), true)
 		t.Answer(id, c.AppendAnswer(nil), nil) // lost with its connection
 	})
-	if !ok {
-		return buf, true, errStopped
-	}
-	return buf, false, nil
+	return buf, err != nil, err
 }
 
 // returnLeases puts back what this node has of the leases that pick picks. It does so in

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/tenure"
@@ -69,14 +70,13 @@ func (n *Node) claimed(asks []ask, c *wire.Claim, err error) {
 	n.sendAsks()
 }
 
-const claimQueue = 64 // claims that wait for the loop
-
 // asking is a claim that waits for the loop.
 type asking struct {
 	t    *transport.Session
 	id   uint64
 	c    *wire.Claim
 	from wire.Hello
+	has  *atomic.Int64
 }
 
 // answerClaim says who decides for some partitions. The loop runs it, after all that was
@@ -95,16 +95,21 @@ func (n *Node) answerClaim(a asking) {
 	n.sendAsks()
 }
 
-// answerClaims answers those that the loop has received, and all that wait.
+// answerClaims answers those that the loop has received, and that wait, but not for ever those
+// that come meanwhile.
 func (n *Node) answerClaims(asked []asking) {
-	for {
-		for _, a := range asked {
-			n.answerClaim(a)
-			a.t.Answer(a.id, a.c.AppendAnswer(nil), nil) // lost with its connection
-		}
+	answer := func(a asking) {
+		n.answerClaim(a)
+		n.waits.claiming.leave(a.has)
+		a.t.Answer(a.id, a.c.AppendAnswer(nil), nil) // lost with its connection
+	}
+	for _, a := range asked {
+		answer(a)
+	}
+	for range claimQueue {
 		select {
 		case a := <-n.claims:
-			asked = []asking{a}
+			answer(a)
 		default:
 			return
 		}

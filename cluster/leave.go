@@ -66,7 +66,7 @@ func (n *Node) Leave(ctx context.Context) error {
 func (n *Node) passLast(ctx context.Context) {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
-	for n.passing.Load() > 0 {
+	for n.waits.passing.used.Load() > 0 {
 		select {
 		case <-t.C:
 		case <-ctx.Done():

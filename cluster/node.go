@@ -79,7 +79,7 @@ type Node struct {
 	closed    atomic.Bool
 	ticked    atomic.Int64 // age at which watch last looked
 	resting   atomic.Int32 // what the loop does: see pace
-	passing   atomic.Int64 // requests being passed on
+	waits     waits        // requests of peers
 	timed     atomic.Bool  // cluster time is known, or there is nobody who knows it
 	follows   bool         // another node has told it, at the start
 

@@ -40,6 +40,7 @@ type peer struct {
 	relays   relays        // where it is not asked to reach others for us
 
 	toldLeave atomic.Bool // it knows that this node leaves
+	shares    shares      // of this node's places for requests that wait
 
 	table      atomic.Uint64 // fingerprint of the ring that it has, as it said last
 	tableAsked atomic.Bool   // it is being asked

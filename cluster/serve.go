@@ -22,8 +22,6 @@ import (
 // server is a node as the transport's handler.
 type server struct{ n *Node }
 
-const passingMax = 2048 // requests being passed on at a time
-
 // session is what is known of the peer at the other end of a connection.
 type session struct {
 	wire.Hello
@@ -71,7 +69,7 @@ func (s server) Serve(t *transport.Session, id uint64, kind uint8, body, buf []b
 	case wire.KindTake, wire.KindGive, wire.KindReset:
 		return n.serveTake(t, id, kind, body, from, buf)
 	case wire.KindRecall:
-		return n.serveRecall(t, id, body, from.Origin, buf)
+		return n.serveRecall(t, id, body, from, buf)
 	case wire.KindVote, wire.KindRecord, wire.KindRecover:
 		return n.serveVoter(t, id, kind, body, from, buf)
 	case wire.KindClaim:
@@ -122,7 +120,7 @@ func (n *Node) serveTake(t *transport.Session, id uint64, kind uint8, body []byt
 	if n.serveHeld(kind, c) {
 		return c.AppendAnswer(buf), true, nil
 	}
-	return n.passOn(t, id, kind, *c, from.Hello, buf)
+	return n.passOn(t, id, kind, *c, from, buf)
 }
 
 // serveClaim leaves a claim to the loop.
@@ -131,12 +129,12 @@ func (n *Node) serveClaim(t *transport.Session, id uint64, body []byte, from *se
 	if err := c.ReadRequest(body); err != nil {
 		return buf, true, err
 	}
-	select {
-	case n.claims <- asking{t, id, c, from.Hello}:
-		return buf, false, nil
-	default:
+	has := &n.sharesOf(from).claiming
+	if !n.waits.claiming.take(has, claimQueue) {
 		return buf, true, errTooMany
 	}
+	n.claims <- asking{t, id, c, from.Hello, has} // there is room for all that have a place
+	return buf, false, nil
 }
 
 var errStarting = errors.New("cluster: the node does not know the time yet")

@@ -106,15 +106,12 @@ func (n *Node) serveVote(t *transport.Session, id uint64, c *wire.Vote, from *se
 	if !c.Granted || len(slots) == 0 {
 		return c.AppendAnswer(buf), true, nil
 	}
-	ok := n.spawn(func() {
+	err = n.aid(from, func() {
 		s := sending{n: n, p: p, end: time.Now().Add(c.Left)}
 		s.add(slots)
 		t.Answer(id, c.AppendAnswer(nil), s.finish()) // lost with its connection
 	})
-	if !ok {
-		return buf, true, errStopped
-	}
-	return buf, false, nil
+	return buf, err != nil, err
 }
 
 // serveRecord keeps slots that were counted under ballots than which none higher was
@@ -172,17 +169,14 @@ func (n *Node) serveRecover(t *transport.Session, id uint64, c *wire.Recover, fr
 	if c.Fresh || c.Asker < c.Known {
 		return c.AppendAnswer(buf), true, nil
 	}
-	ok := n.spawn(func() {
+	err = n.aid(from, func() {
 		s := sending{n: n, p: p, end: time.Now().Add(recoverTimeout)}
 		for part := range ledger.Partitions {
 			s.add(n.ledger.Slots(part, n.clock.ownNow()))
 		}
 		t.Answer(id, c.AppendAnswer(nil), s.finish()) // lost with its connection
 	})
-	if !ok {
-		return buf, true, errStopped
-	}
-	return buf, false, nil
+	return buf, err != nil, err
 }
 
 // sending is slots on their way to one peer, which is told of them by a call of its own
