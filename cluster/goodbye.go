@@ -20,7 +20,9 @@ func (n *Node) hearGoodbye(who membership.Process) {
 	n.spawn(func() {
 		defer n.members.AskedGoodbye(who)
 		if m := n.members.Get(who.Name); m != nil && m.Process == who && n.parting(m) == wire.Stays {
-			n.refuse(&n.refused.goodbyes, "goodbyes", who.Name)
+			if n.members.Stays(who) { // else another process of that name has answered
+				n.refuse(&n.refused.goodbyes, "goodbyes", who.Name)
+			}
 			return
 		}
 		if n.members.Goodbye(who) {

@@ -26,6 +26,8 @@ type peer struct {
 	time  ctime.Peer // what its clock says
 	undos undos      // what it is to take back
 
+	differs  atomic.Int64  // by how much it said that cluster time should be later, and was not followed
+	refused  atomic.Int32  // how often, since it had this node's time
 	silent   bool          // it has not answered for long: see contact.go; the loop's
 	greeted  time.Time     // when it was asked for a sign of life and has given none since; the loop's
 	greeting atomic.Bool   // a call for that is under way

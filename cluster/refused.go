@@ -15,6 +15,9 @@ type Refused struct {
 	// Slots are counts that no process can have made: of another origin's than could be, of
 	// windows that no limit has, or of this node's own that it never counted.
 	Slots int64
+	// ClockSteps are clocks that differ from cluster time by more than drift explains, and that were
+	// not followed, since more nodes have this one's time. A machine that was suspended makes one.
+	ClockSteps int64
 	// Goodbyes are of processes that say themselves that they stay.
 	Goodbyes int64
 	// Completes are partitions that were handed over by who did not hold them, as far as this
@@ -23,11 +26,12 @@ type Refused struct {
 }
 
 // refusals are the counters of Refused.
-type refusals struct{ slots, completes, goodbyes atomic.Int64 }
+type refusals struct{ slots, completes, goodbyes, clockSteps atomic.Int64 }
 
 // read reads the counters.
 func (r *refusals) read() Refused {
-	return Refused{Slots: r.slots.Load(), Completes: r.completes.Load(), Goodbyes: r.goodbyes.Load()}
+	return Refused{Slots: r.slots.Load(), Completes: r.completes.Load(), Goodbyes: r.goodbyes.Load(),
+		ClockSteps: r.clockSteps.Load()}
 }
 
 // refuse counts something that a peer said, and tells an operator once in a while.

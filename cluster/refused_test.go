@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
+	"github.com/weir-go/weir/cluster/internal/ctime"
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/cluster/internal/wire"
@@ -29,9 +31,11 @@ type lies struct {
 	key     string // of a budget that a holds
 }
 
-func newLies(t *testing.T) *lies {
-	nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b", "c")
-	time.Sleep(6 * time.Second)
+func newLies(t *testing.T) *lies { return newLiesTuned(t, func(*Config) {}) }
+
+func newLiesTuned(t *testing.T, change func(*Config)) *lies {
+	nodes, _, _ := startTuned(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), change, "a", "b", "c")
+	time.Sleep(7 * time.Second)
 	x := &lies{t: t, a: nodes[0], b: nodes[1], c: nodes[2], limit: limiter.Limit{Quota: 10, Window: 24 * time.Hour, Lease: limiter.LeaseOff}}
 	x.key = x.keyOf(x.a)
 	return x
@@ -164,5 +168,43 @@ func TestRefusesGoodbyesOfOthers(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, 2, x.a.Stats().Known)
 		require.Equal(t, Partitions, x.a.Stats().Holding+x.c.Stats().Holding)
+	})
+}
+
+// A member says that it has lived for years, and that it is another time: nobody's clock moves, in
+// one step or bit by bit.
+func TestRefusesTimeOfOneAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var older atomic.Int64
+		x := newLiesTuned(t, func(c *Config) {
+			if c.Name == "c" {
+				c.Now = func() time.Time { return time.Now().Add(time.Duration(older.Load())) }
+			}
+		})
+		require.Equal(t, 6, x.spend(2))
+		offsets := func() [2]time.Duration { return [2]time.Duration{x.a.Stats().ClockOffset, x.b.Stats().ClockOffset} }
+		before := offsets()
+		older.Store(int64(3 * 365 * 24 * time.Hour))
+		for range 1000 { // it insists
+			x.c.clock.Begin(int64(time.Hour) - x.c.clock.Ahead())
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.Positive(t, x.a.Stats().Refused.ClockSteps+x.b.Stats().Refused.ClockSteps)
+		require.Zero(t, x.a.Stats().ClockSteps+x.b.Stats().ClockSteps)
+		require.Equal(t, before, offsets())
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+
+		time.Sleep(10 * time.Second) // it comes back to their time
+		away := x.c.clock.now() - x.a.clock.now()
+		require.Less(t, time.Duration(away).Abs(), 100*time.Millisecond)
+		for range 6000 { // and moves away from it as fast as it is followed
+			x.c.clock.Begin(x.c.clock.Own(0) + int64(100*time.Microsecond))
+			time.Sleep(10 * time.Millisecond)
+		}
+		for i, off := range offsets() {
+			require.Less(t, off-before[i], ctime.StepOver+time.Minute/1000, "node %d", i)
+		}
+		require.Zero(t, x.a.Stats().ClockSteps+x.b.Stats().ClockSteps)
+		require.Zero(t, x.spend(1))
 	})
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // How nodes agree on cluster time: each asks every peer how long it has lived, and
-// follows the clock of the one that has lived longest. That one it asks again with
-// every period, and another peer in turn: where a life is not as long as it should
+// follows the clock of the one that has lived longest, of those whose time most have: one
+// alone moves nobody. That one it asks again with every period, and another peer in turn: where a life is not as long as it should
 // be, a clock has jumped or a machine was suspended, and all are asked again.
 
 const (
@@ -94,18 +94,38 @@ func (n *Node) syncClocks(v *view, period bool) {
 			}
 			if jumped {
 				n.remeasure.Store(true)
+				n.kick(n.flush)
 			}
 			p.time.Tells(c.Wall)
-			if p == ref {
-				n.wall.Follow(c.Agree)
-			}
-			if p == ref && n.clock.Follow(best) {
-				n.kick(n.steps) // the loop is the one that moves it
-			}
+			n.heardTime(p, c, best)
 		})
 		if err != nil {
 			p.time.Unheard() // not connected yet
 		}
+	}
+}
+
+// heardTime acts on what a peer has said of the time.
+func (n *Node) heardTime(p *peer, c *wire.Time, best ctime.Reading) {
+	v := n.view.Load()
+	ref, alone := n.elect(v)
+	switch off := n.clock.Off(best.Want); {
+	case ref != nil && !ref.time.Near(&n.clock.Clock):
+		n.clock.Follow(ref.time.Says())
+		n.kick(n.steps) // the loop is the one that moves it
+	case !p.time.Near(&n.clock.Clock):
+		// Not the first time: it is this node's clock that has jumped, if soon all say so.
+		before := time.Duration(p.differs.Swap(int64(off)))
+		if times := p.refused.Add(1); times == 2 || times > 2 && (off-before).Abs() >= ctime.StepOver {
+			n.refuse(&n.refused.clockSteps, "clock steps", p.name)
+		}
+	case p != ref:
+		p.refused.Store(0)
+	default:
+		p.refused.Store(0)
+		n.clock.Alone(alone)
+		n.clock.Follow(best)
+		n.wall.Follow(c.Agree)
 	}
 }
 
@@ -123,17 +143,26 @@ func (n *Node) disagree(v *view) bool {
 
 // reference is the peer whose clock this node follows, nil if it follows nobody.
 func (n *Node) reference(v *view) *peer {
-	var lives []ctime.Life
+	ref, _ := n.elect(v)
+	return ref
+}
+
+// elect finds it, and says whether that one alone says what it does.
+func (n *Node) elect(v *view) (ref *peer, alone bool) {
+	var voices []ctime.Voice
 	var of []*peer
+	age := n.clock.age()
 	for _, p := range v.all {
-		if born, ok := p.time.Born(); ok && !p.down.Load() {
-			lives, of = append(lives, ctime.Life{Name: p.name, Born: born}), append(of, p)
+		if voice, known := p.time.Voice(p.name, &n.clock.Clock, age); known {
+			voice.Silent = voice.Silent || p.down.Load()
+			voices, of = append(voices, voice), append(of, p)
 		}
 	}
-	if i := ctime.Reference(n.cfg.Name, lives); i >= 0 {
-		return of[i]
+	i, alone := ctime.Elect(n.cfg.Name, voices)
+	if i < 0 {
+		return nil, false
 	}
-	return nil
+	return of[i], alone
 }
 
 // stepClock makes the jump, if there is one. Denials that are remembered hold for windows as

@@ -38,7 +38,7 @@ func TestClockThatJumpedUnseen(t *testing.T) {
 	for at := time.Duration(0); at < 12*time.Second; at += 1500 * time.Millisecond { // all have their turn once
 		synctest.Test(t, func(t *testing.T) {
 			c := New(t, 5, Options{})
-			c.Skew(3, 5*time.Second) // all follow it now, and it follows nobody
+			c.Skew(3, 5*time.Second) // alone it moves nobody, and comes back to their time
 			time.Sleep(clockTime + at)
 			c.Cut(0, 3)
 			c.Cut(3, 0)

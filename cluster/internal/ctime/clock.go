@@ -2,7 +2,7 @@
 // clock and asks nobody: ages and what peers said are arguments.
 //
 // Cluster time is a node's age, on its monotonic clock, plus an offset that it agrees with
-// the longest-lived node it can reach ([Reference]). Each answer of a peer about its clock is
+// the longest-lived node it can reach, of those whose time most have ([Elect]). Each answer of a peer about its clock is
 // a [Reading], wrong by half of its round trip at most; a [Peer] keeps the last few and goes
 // by the best. Small errors are slewed, a little with every flush; large ones, which appear
 // only when clusters meet that began apart, are stepped.
@@ -23,6 +23,7 @@ const (
 	// further off says something of another window.
 	StepOver = 250 * time.Millisecond
 
+	driftMost = 2000                   // what drifts by more than 1/2000 is no clock
 	slewShare = 100                    // slew at most 1/100 of the time that passes
 	tieWithin = 100 * time.Millisecond // lives so nearly equal go by name
 )
@@ -32,6 +33,9 @@ type Clock struct {
 	offset atomic.Int64 // own time at the age 0
 	ahead  atomic.Int64 // cluster time less own time
 	target atomic.Int64 // what the two should come to
+
+	alone atomic.Bool   // one node alone says so
+	spare time.Duration // by how much one alone may move it; of who slews
 }
 
 // Slots is what tiles cluster time by windows and keeps counts in own time. A Step of it is
@@ -43,6 +47,7 @@ type Slots interface{ Step(d time.Duration) }
 func (c *Clock) Begin(ns int64) {
 	c.offset.Store(ns)
 	c.target.Store(ns)
+	c.spare = StepOver
 }
 
 // At is cluster time in nanoseconds at an age.
@@ -81,10 +86,23 @@ func (c *Clock) Step(s Slots) time.Duration {
 	return d
 }
 
-// Slew approaches the target, as far as passed allows.
+// Alone notes whether one node alone says what is followed.
+func (c *Clock) Alone(is bool) { c.alone.Store(is) }
+
+// Slew approaches the target, as far as passed allows; where one node alone says what that is, only
+// as far as drift explains, and an error that was there when the two met.
 func (c *Clock) Slew(passed time.Duration) {
-	diff, most := int64(c.Error()), int64(max(0, passed)/slewShare)
-	c.offset.Add(min(max(diff, -most), most))
+	passed = max(0, passed)
+	diff, most := c.Error(), passed/slewShare
+	c.spare = min(c.spare+passed/driftMost, StepOver)
+	if c.alone.Load() {
+		most = min(most, c.spare)
+	}
+	diff = min(max(diff, -most), most)
+	if c.alone.Load() {
+		c.spare -= diff.Abs()
+	}
+	c.offset.Add(int64(diff))
 }
 
 // agrees says whether a clock may be the same as the one that was read, and differs by off.

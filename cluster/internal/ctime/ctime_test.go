@@ -145,7 +145,12 @@ func TestReferenceIsTheLongestLived(t *testing.T) {
 		{"as old as we are, and after us by name", []Life{{"z", -10 * ms}}, -1},
 		{"as old as we are, and before us by name", []Life{{"a", 10 * ms}}, 0},
 	} {
-		require.Equal(t, c.want, Reference("m", c.others), c.says)
+		var voices []Voice
+		for _, l := range c.others {
+			voices = append(voices, Voice{Life: l})
+		}
+		ref, _ := Elect("m", voices)
+		require.Equal(t, c.want, ref, c.says)
 	}
 }
 
@@ -178,7 +183,7 @@ func agree(t *testing.T, r *rand.Rand, what string) {
 	age := func(n *node, now time.Duration) time.Duration { return time.Duration(float64(now-n.born) * n.rate) }
 	for now := period; now < 200*period; now += period {
 		for i, n := range nodes {
-			var lives []Life
+			var voices []Voice
 			var of []int
 			best := make([]Reading, len(nodes))
 			for j, p := range nodes {
@@ -191,11 +196,11 @@ func agree(t *testing.T, r *rand.Rand, what string) {
 				reading := Read(age(n, now), age(n, now+took), age(p, at), p.c.At(age(p, at)))
 				require.True(t, n.peers[j].Ask())
 				best[j], _ = n.peers[j].Heard(reading, &n.c)
-				if born, ok := n.peers[j].Born(); ok {
-					lives, of = append(lives, Life{fmt.Sprint(j), born}), append(of, j)
+				if v, ok := n.peers[j].Voice(fmt.Sprint(j), &n.c, age(n, now)); ok {
+					voices, of = append(voices, v), append(of, j)
 				}
 			}
-			if k := Reference(fmt.Sprint(i), lives); k >= 0 && n.c.Follow(best[of[k]]) {
+			if k, _ := Elect(fmt.Sprint(i), voices); k >= 0 && n.c.Follow(best[of[k]]) {
 				n.c.Step(&n.slots)
 			}
 			n.c.Slew(period)

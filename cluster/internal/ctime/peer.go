@@ -10,11 +10,28 @@ import (
 type Peer struct {
 	asked    atomic.Bool  // who set it owns readings
 	readings readings     // what it said last
-	trip     atomic.Int64 // round trip of the best of these: so well its clock is known
+	want     atomic.Int64 // the best of these,
+	trip     atomic.Int64 // its round trip: so well its clock is known,
+	at       atomic.Int64 // and this node's age then
 	born     atomic.Int64 // when its process began, in this node's age; 0 is not known
 	agreed   atomic.Bool  // its cluster time is this node's
 	wall     atomic.Int64 // what its wall clock is ahead of cluster time
 	told     atomic.Bool  // it said so
+}
+
+// Voice is what it says of the time to a node at an age, which has the clock c. known says that it
+// was asked, or is taken for one that has this node's time.
+func (p *Peer) Voice(name string, c *Clock, age time.Duration) (v Voice, known bool) {
+	born, known := p.Born()
+	if !known {
+		return Voice{Silent: true}, p.Agreed()
+	}
+	return Voice{Life: Life{name, born}, Off: c.Off(p.want.Load()), Unsure: p.Says().unsure(age)}, true
+}
+
+// Says is the best that is known of it, for Follow.
+func (p *Peer) Says() Reading {
+	return Reading{Want: p.want.Load(), Trip: p.Unsure(), At: time.Duration(p.at.Load())}
 }
 
 // Tells notes what the peer's wall clock is ahead of cluster time.
@@ -40,7 +57,9 @@ func (p *Peer) Unheard() { p.asked.Store(false) }
 // machine was suspended.
 func (p *Peer) Heard(r Reading, c *Clock) (best Reading, jumped bool) {
 	best = p.readings.add(r)
+	p.want.Store(best.Want)
 	p.trip.Store(int64(best.Trip))
+	p.at.Store(int64(best.At))
 	p.agreed.Store(agrees(c.Off(best.Want), best))
 	was := p.born.Swap(int64(best.Born) | 1) // never 0
 	p.asked.Store(false)
@@ -66,6 +85,9 @@ func (p *Peer) Born() (age time.Duration, known bool) {
 // Unsure is the round trip of the reading by which the peer's clock is known.
 func (p *Peer) Unsure() time.Duration { return time.Duration(p.trip.Load()) }
 
+// Near says whether its time is that of a clock, as far as is known of it.
+func (p *Peer) Near(c *Clock) bool { r := p.Says(); return agrees(c.Off(r.Want), r) }
+
 // Near says whether a peer that sent something in what it took for cluster time, off before
 // what that is here now, can have the same time. unsure is how well its clock is known, and
 // late for how long what it sent may have been on its way.
@@ -77,19 +99,4 @@ func Near(off, unsure, late time.Duration) bool {
 type Life struct {
 	Name string
 	Born time.Duration // in this node's age
-}
-
-// Reference picks whose clock this node follows, of those that can be reached: the
-// longest-lived, if it has lived longer than this node. Lives that are nearly equal go by
-// name. It returns its index, or -1 where this node follows nobody.
-func Reference(self string, others []Life) int {
-	ref, oldest := -1, Life{Name: self}
-	for i, o := range others {
-		older := o.Born < oldest.Born-tieWithin
-		tie := !older && o.Born < oldest.Born+tieWithin
-		if older || tie && o.Name < oldest.Name {
-			ref, oldest = i, o
-		}
-	}
-	return ref
 }

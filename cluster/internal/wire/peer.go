@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"time"
 
 	"github.com/weir-go/weir/transport"
@@ -74,10 +75,19 @@ func (c *Time) ReadAnswer(body []byte) error {
 		}
 		c.Parting = Parting(parting)
 	}
-	if r.Err() == nil && c.Far < 0 {
+	if r.Err() == nil && !c.plausible() {
 		return ErrMalformed
 	}
 	return finish(&r, n, read)
+}
+
+// No process lives for a century, and no clock is further from any other.
+const timeMost = 100 * 365 * 24 * time.Hour
+
+// plausible says whether a clock can say that: its differences fit into what they are kept in.
+func (c *Time) plausible() bool {
+	return c.Age >= 0 && c.Age < timeMost && c.Now >= 0 && c.Now < math.MaxInt64/2 &&
+		c.Wall.Abs() < timeMost && c.Agree.Abs() < timeMost && c.Far >= 0
 }
 
 // Leaving says goodbye.
