@@ -219,7 +219,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 
 func (n *Node) gossipConfig() membership.GossipConfig {
 	return membership.GossipConfig{Port: n.port, Overhead: port.Overhead(n.cfg.Label), Bound: n.port.Addr(), Advertise: n.addr, Weir: Version,
-		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Goodbye: n.hearGoodbye, Contend: n.contend, Once: n.logs.Once}
+		Log: n.log, Age: n.clock.age, Changed: func() { n.kick(n.changed) }, Doubt: n.doubtNews, Goodbye: n.hearGoodbye, Ghost: n.hearGhost, Contend: n.contend, Once: n.logs.Once}
 }
 
 func (n *Node) portConfig() port.Config {

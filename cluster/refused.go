@@ -15,6 +15,9 @@ type Refused struct {
 	// Slots are counts that no process can have made: of another origin's than could be, of
 	// windows that no limit has, or of this node's own that it never counted.
 	Slots int64
+	// Rosters are nodes that one member alone calls missing: they make nobody's share smaller. Where
+	// it is right others say so soon, and then they count.
+	Rosters int64
 	// ClockSteps are clocks that differ from cluster time by more than drift explains, and that were
 	// not followed, since more nodes have this one's time. A machine that was suspended makes one.
 	ClockSteps int64
@@ -26,12 +29,12 @@ type Refused struct {
 }
 
 // refusals are the counters of Refused.
-type refusals struct{ slots, completes, goodbyes, clockSteps atomic.Int64 }
+type refusals struct{ slots, completes, goodbyes, clockSteps, rosters atomic.Int64 }
 
 // read reads the counters.
 func (r *refusals) read() Refused {
 	return Refused{Slots: r.slots.Load(), Completes: r.completes.Load(), Goodbyes: r.goodbyes.Load(),
-		ClockSteps: r.clockSteps.Load()}
+		ClockSteps: r.clockSteps.Load(), Rosters: r.rosters.Load()}
 }
 
 // refuse counts something that a peer said, and tells an operator once in a while.
@@ -41,6 +44,9 @@ func (n *Node) refuse(count *atomic.Int64, what, peer string) {
 		n.log.Warn("refused what a member said: it cannot be", "what", what, "peer", peer)
 	})
 }
+
+// hearGhost is for news of a missing node that this one does not believe.
+func (n *Node) hearGhost(teller string) { n.refuse(&n.refused.rosters, "rosters", teller) }
 
 // receive joins a slot that a peer sent, in this node's own time.
 func (n *Node) receive(s ledger.Slot, from *session, now int64, mask uint8) {

@@ -208,3 +208,30 @@ func TestRefusesTimeOfOneAlone(t *testing.T) {
 		require.Zero(t, x.spend(1))
 	})
 }
+
+// A member tells of nodes that are missing, and that there never were: nobody's share becomes smaller.
+func TestRefusesGhostsOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLiesTuned(t, func(c *Config) { c.Split = limiter.SplitShare })
+		x.limit.Split = limiter.SplitShare
+		require.Equal(t, 6, x.spend(2))
+		const ghosts = 20
+		for i := range ghosts {
+			p := membership.Process{Name: fmt.Sprint("ghost", i), Origin: ledger.Origin(i + 1)}
+			x.c.members.Alive(p, "127.9.0.1:7946", false, x.c.clock.age())
+			x.c.members.Lose(x.c.members.Get(p.Name), x.c.clock.age())
+		}
+		for _, n := range []*Node{x.a, x.b} {
+			x.c.meetAt(n.Addr())
+			time.Sleep(time.Second)
+		}
+		require.EqualValues(t, ghosts, x.a.Stats().Refused.Rosters)
+		time.Sleep(30 * time.Second) // they meet again and again
+		for _, n := range []*Node{x.a, x.b} {
+			require.Equal(t, 3, n.Stats().Known, n.Name())
+			require.EqualValues(t, ghosts, n.Stats().Refused.Rosters, n.Name())
+			require.Zero(t, n.Overshoot(x.limit))
+		}
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+	})
+}

@@ -37,6 +37,7 @@ type GossipConfig struct {
 	Age     func() time.Duration
 	Changed func()                         // the members changed
 	Doubt   func(name string)              // gossip says otherwise than what is known
+	Ghost   func(teller string)            // a member tells of one that is missing, and nobody else does
 	Goodbye func(p Process)                // gossip says that a living process leaves
 	Contend func(addr string)              // somebody there wants this node's name
 	Once    func(what string, tell func()) // calls tell if it has not yet told what
@@ -137,6 +138,9 @@ func (g *Gossip) MergeRemoteState(b []byte, _ bool) {
 	}
 	if g.members.Learn(r, g.cfg.Age()) {
 		g.cfg.Changed()
+	}
+	for _, teller := range g.members.Doubted() {
+		g.cfg.Ghost(teller)
 	}
 }
 

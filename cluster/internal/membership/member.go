@@ -29,6 +29,9 @@ type Member struct {
 	said     uint32 // how often gossip said that this process lives: see Lose
 	denied   bool   // gossip's last word is that it does not
 	answered bool   // it has answered at its address itself
+	met      bool   // this node has seen it live
+	ghost    bool   // a member says that it is missing, and others that may know do not: see ghost.go
+	by       string // who says so
 }
 
 // State is what a member is, in one word.
@@ -67,7 +70,7 @@ func (x *Member) State(age, forget time.Duration) State {
 		return Returning
 	case x.Live:
 		return Living
-	case age-x.LostAt >= forget:
+	case x.ghost || age-x.LostAt >= forget:
 		return Forgotten
 	case x.Leaving:
 		return Left

@@ -26,6 +26,7 @@ type Members struct {
 	lastLoss time.Duration     // age at which a node vanished last
 	guest    bool              // this node is one
 	started  bool              // this node is a member
+	doubted  []string          // who told of ghosts
 }
 
 // New knows of nobody. A node that vanished counts for forget, and expected is how many
@@ -205,8 +206,9 @@ func (m *Members) Heard(p Process, age time.Duration) bool {
 // admitLocked puts a living process among the members.
 func (m *Members) admitLocked(x Member, age time.Duration) {
 	age = max(1, age)
+	x.met = true
 	switch old := m.byName[x.Name]; {
-	case old == nil:
+	case old == nil || old.ghost:
 		x.Guest = m.missesLocked(age)
 		if x.Guest || m.apartLocked(age) {
 			x.BackAt = age
@@ -280,7 +282,7 @@ func (m *Members) forgetLocked(age time.Duration) {
 	for _, x := range m.byName {
 		switch {
 		case x.Live:
-		case x.Leaving && age-x.LostAt >= m.forget, age-x.LostAt >= max(LostFor, m.forget):
+		case (x.Leaving || x.ghost) && age-x.LostAt >= m.forget, age-x.LostAt >= max(LostFor, m.forget):
 			delete(m.byName, x.Name)
 		default:
 			gone = append(gone, x)

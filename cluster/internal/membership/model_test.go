@@ -82,7 +82,11 @@ func (w *witness) step() (about *Process, gone bool) {
 		return &y.Process, true // an answered one's address may be another's now
 	case 8:
 		e := Entry{Process: p, Addr: at, State: State(w.r.IntN(states)), Gone: time.Duration(w.r.IntN(80)) * time.Second}
-		note("learn", e, w.m.Learn([]Entry{{Process: proc("self", 5)}, e}, w.age))
+		teller := Entry{Process: w.someone()}
+		if x := w.m.Get(teller.Name); x != nil {
+			teller.Process = x.Process
+		}
+		note("learn", e, "of", teller.Process, w.m.Learn([]Entry{teller, {Process: proc("self", 5)}, e}, w.age))
 		return &p, e.State == Left
 	case 9, 10:
 		if x := w.m.Get(p.Name); x != nil && x.Live && x.Process == p {
@@ -207,7 +211,9 @@ func TestRulesOfTheSets(t *testing.T) {
 func members(m *Members) map[string]*Member {
 	all := map[string]*Member{}
 	for _, x := range m.Snapshot(0).Members {
-		all[x.Name] = x
+		if !x.ghost { // that is nobody yet
+			all[x.Name] = x
+		}
 	}
 	return all
 }

@@ -30,7 +30,7 @@ func (m *Members) Addresses(age time.Duration) (live, missing []string) {
 		switch {
 		case x.Live:
 			live = append(live, x.Addr)
-		case !x.Leaving && age-x.LostAt < LostFor:
+		case !x.Leaving && !x.ghost && age-x.LostAt < LostFor:
 			lost = append(lost, x)
 		}
 	}

@@ -24,11 +24,15 @@ type Entry struct {
 	Addr  string
 	State State
 	Gone  time.Duration // for how long it has been missing
+
+	Hearsay bool // who tells has never met it
 }
 
 const (
 	rosterMax   = 10_000 // members
 	entryFields = 5
+	entryMore   = 1    // field that is there where it is true,
+	yes         = 0xc3 // which is how it begins; else it is one that a newer version adds
 	nameMax     = 128
 	addrMax     = 64
 )
@@ -37,12 +41,18 @@ const (
 func AppendRoster(b []byte, r []Entry) []byte {
 	b = transport.AppendArrayLen(b, len(r))
 	for _, e := range r {
-		b = transport.AppendArrayLen(b, entryFields)
+		fields := entryFields
+		if e.Hearsay {
+			fields += entryMore
+		}
+		b = transport.AppendArrayLen(b, fields)
 		b = transport.AppendString(b, e.Name)
 		b = transport.AppendString(b, e.Addr)
 		b = transport.AppendUint(b, uint64(e.Origin))
 		b = transport.AppendUint(b, uint64(e.State))
-		b = transport.AppendInt(b, int64(e.Gone))
+		if b = transport.AppendInt(b, int64(e.Gone)); e.Hearsay {
+			b = transport.AppendBool(b, true)
+		}
 	}
 	return b
 }
@@ -61,7 +71,11 @@ func ReadRoster(b []byte) (list []Entry, err error) {
 		e := Entry{Process: Process{Name: r.String()}, Addr: r.String()}
 		e.Origin = ledger.Origin(r.Uint())
 		state, gone := r.Uint(), r.Int()
-		for i := entryFields; i < fields; i++ {
+		read := entryFields
+		if next := r.Rest(); fields >= entryFields+entryMore && len(next) > 0 && next[0] == yes {
+			e.Hearsay, read = r.Bool(), entryFields+entryMore
+		}
+		for i := read; i < fields; i++ {
 			r.Skip()
 		}
 		if r.Err() != nil || fields < entryFields || len(e.Name) == 0 || len(e.Name) > nameMax || len(e.Addr) > addrMax ||
@@ -87,7 +101,7 @@ func (m *Members) Roster(age time.Duration) []Entry {
 	}
 	r := []Entry{self}
 	for _, x := range m.byName {
-		e := Entry{Process: x.Process, Addr: x.Addr, State: x.State(age, m.forget)}
+		e := Entry{Process: x.Process, Addr: x.Addr, State: x.State(age, m.forget), Hearsay: !x.Live && !x.met}
 		if e.State == Forgotten {
 			continue
 		}
@@ -105,13 +119,14 @@ func (m *Members) Learn(r []Entry, age time.Duration) (news bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	met, strangers := len(r) == 0, false
+	teller := m.tellerLocked(r)
 	for _, e := range r {
 		if e.Name == m.self.Name {
 			met = true
 			m.guest = m.guest || e.State == Visiting || e.State == MissingGuest
 			continue
 		}
-		missed, heard := m.learnGoneLocked(e, age)
+		missed, heard := m.learnGoneLocked(e, teller, age)
 		strangers, news = strangers || missed || e.State == Quiet && !m.started, news || heard
 	}
 	news = m.replacedLocked() || news
@@ -128,11 +143,15 @@ func (m *Members) Learn(r []Entry, age time.Duration) (news bool) {
 
 // learnGoneLocked notes that a process is missing or has left. missed says that the node
 // was not known, and is missing.
-func (m *Members) learnGoneLocked(e Entry, age time.Duration) (missed, news bool) {
+func (m *Members) learnGoneLocked(e Entry, teller string, age time.Duration) (missed, news bool) {
 	old := m.byName[e.Name]
 	gone := Member{Process: e.Process, Addr: e.Addr, LostAt: age - e.Gone, Leaving: e.State == Left, Guest: e.State == MissingGuest}
 	switch {
-	case old == nil && e.Gone < m.forget && (e.State == Missing || e.State == MissingGuest):
+	case (old == nil || old.ghost) && e.Gone < m.forget && (e.State == Missing || e.State == MissingGuest):
+		if !m.believesLocked(e, teller, old) {
+			m.doubtGhostLocked(gone, teller, old)
+			return old == nil, false // so it counts for this: who tells may be of another side
+		}
 		m.lastLoss = max(m.lastLoss, gone.LostAt)
 		m.putLocked(gone)
 		return true, true

@@ -130,7 +130,7 @@ func TestWhoMustCatchUp(t *testing.T) {
 // A view is made of the members of a moment before. What was heard since stays.
 func TestGuestsOfAnOldView(t *testing.T) {
 	m := known(Member{Process: proc("a", 0), Live: true, Guest: true})
-	m.Learn([]Entry{{Process: proc("b", 0), State: Missing}}, noon)
+	m.Learn([]Entry{{Process: proc("a", 0)}, {Process: proc("b", 0), State: Missing}}, noon)
 	m.NoGuests(noon)
 	require.True(t, m.guest && m.Get("a").Guest)
 	m.NoGuests(noon + forget)
