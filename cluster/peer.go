@@ -26,20 +26,21 @@ type peer struct {
 	time  ctime.Peer // what its clock says
 	undos undos      // what it is to take back
 
-	differs  atomic.Int64  // by how much it said that cluster time should be later, and was not followed
-	refused  atomic.Int32  // how often, since it had this node's time
-	silent   bool          // it has not answered for long: see contact.go; the loop's
-	greeted  time.Time     // when it was asked for a sign of life and has given none since; the loop's
-	greeting atomic.Bool   // a call for that is under way
-	down     atomic.Bool   // it failed to answer; it is probed until it has
-	probed   atomic.Bool   // by a goroutine
-	retired  atomic.Bool   // it is in no view any more
-	shipping atomic.Int32  // frames of copies not yet acknowledged
-	shipMore atomic.Bool   // there was more: go on when there are fewer
-	shipAt   int           // and where; the loop's
-	caughtUp atomic.Uint64 // the table by which it has been sent all that is due
-	askedAt  atomic.Int64  // age at which it was asked to say whether we have all that is due
-	relays   relays        // where it is not asked to reach others for us
+	introduced atomic.Int64  // processes that it was the first to tell of
+	differs    atomic.Int64  // by how much it said that cluster time should be later, and was not followed
+	refused    atomic.Int32  // how often, since it had this node's time
+	silent     bool          // it has not answered for long: see contact.go; the loop's
+	greeted    time.Time     // when it was asked for a sign of life and has given none since; the loop's
+	greeting   atomic.Bool   // a call for that is under way
+	down       atomic.Bool   // it failed to answer; it is probed until it has
+	probed     atomic.Bool   // by a goroutine
+	retired    atomic.Bool   // it is in no view any more
+	shipping   atomic.Int32  // frames of copies not yet acknowledged
+	shipMore   atomic.Bool   // there was more: go on when there are fewer
+	shipAt     int           // and where; the loop's
+	caughtUp   atomic.Uint64 // the table by which it has been sent all that is due
+	askedAt    atomic.Int64  // age at which it was asked to say whether we have all that is due
+	relays     relays        // where it is not asked to reach others for us
 
 	toldLeave atomic.Bool // it knows that this node leaves
 	shares    shares      // of this node's places for requests that wait

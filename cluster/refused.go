@@ -3,6 +3,7 @@ package cluster
 import (
 	"sync/atomic"
 
+	"github.com/weir-go/weir/cluster/internal/tenure"
 	"github.com/weir-go/weir/internal/ledger"
 )
 
@@ -15,6 +16,9 @@ type Refused struct {
 	// Slots are counts that no process can have made: of another origin's than could be, of
 	// windows that no limit has, or of this node's own that it never counted.
 	Slots int64
+	// Origins are counts of processes that nobody knows, from a member that has told of a quarter of
+	// all that a node can tell apart.
+	Origins int64
 	// Rosters are nodes that one member alone calls missing: they make nobody's share smaller. Where
 	// it is right others say so soon, and then they count.
 	Rosters int64
@@ -29,12 +33,12 @@ type Refused struct {
 }
 
 // refusals are the counters of Refused.
-type refusals struct{ slots, completes, goodbyes, clockSteps, rosters atomic.Int64 }
+type refusals struct{ slots, completes, goodbyes, clockSteps, rosters, origins atomic.Int64 }
 
 // read reads the counters.
 func (r *refusals) read() Refused {
 	return Refused{Slots: r.slots.Load(), Completes: r.completes.Load(), Goodbyes: r.goodbyes.Load(),
-		ClockSteps: r.clockSteps.Load(), Rosters: r.rosters.Load()}
+		ClockSteps: r.clockSteps.Load(), Rosters: r.rosters.Load(), Origins: r.origins.Load()}
 }
 
 // refuse counts something that a peer said, and tells an operator once in a while.
@@ -48,8 +52,42 @@ func (n *Node) refuse(count *atomic.Int64, what, peer string) {
 // hearGhost is for news of a missing node that this one does not believe.
 func (n *Node) hearGhost(teller string) { n.refuse(&n.refused.rosters, "rosters", teller) }
 
+// introducedMost is how many processes that nobody knows a peer may tell of, once half of all
+// that there can be are in use: so one peer keeps nobody else out.
+const introducedMost = ledger.OriginsMost / 4
+
+// introduces says whether a peer may tell of the processes that a slot names. Normally it is its
+// own, or one that is known.
+func (n *Node) introduces(s *ledger.Slot, from *session) bool {
+	if s.Origin == from.Origin && len(s.Knows) == 0 {
+		return true
+	}
+	v := n.view.Load()
+	p := v.byName[from.Name]
+	if p == nil || p.origin != from.Origin {
+		return true // it has left just now
+	}
+	known := func(o ledger.Origin) bool {
+		return o == from.Origin || v.byProcess[tenure.Process(o)] != nil || n.ledger.HasOrigin(o) ||
+			p.introduced.Add(1) <= introducedMost || n.ledger.Origins() < ledger.OriginsMost/2
+	}
+	if !known(s.Origin) {
+		return false
+	}
+	for _, k := range s.Knows {
+		if !known(k.Origin) {
+			return false
+		}
+	}
+	return true
+}
+
 // receive joins a slot that a peer sent, in this node's own time.
 func (n *Node) receive(s ledger.Slot, from *session, now int64, mask uint8) {
+	if !n.introduces(&s, from) {
+		n.refuse(&n.refused.origins, "processes", from.Name)
+		return
+	}
 	if n.ledger.Receive(s, now, mask) == ledger.Refused {
 		n.refuse(&n.refused.slots, "counts", from.Name)
 	}

@@ -235,3 +235,29 @@ func TestRefusesGhostsOfOne(t *testing.T) {
 		require.Equal(t, 4, x.spend(4), "what was left of the budget")
 	})
 }
+
+// A member sends counts of ever more processes: those of a node that comes later find a place.
+func TestRefusesProcessesWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLies(t)
+		require.Equal(t, 6, x.spend(2))
+		now := x.c.clock.now()
+		for i := 0; i < ledger.OriginsMost; {
+			ship := &wire.Ship{Fingerprint: x.c.view.Load().table.Fingerprint(), Now: now}
+			for range wire.ShipSlots {
+				i++
+				ship.Slots = append(ship.Slots, ledger.Slot{ID: ledger.ID{Hi: uint64(i) << 40, Lo: uint64(i)}, Origin: ledger.Origin(i), At: now + int64(time.Hour),
+					Cur: 1, Version: 1, Expires: uint32(now/1e9) + 7200})
+			}
+			require.NoError(t, x.says(x.a, wire.KindShip, ship))
+		}
+		s := x.a.Stats()
+		require.Positive(t, s.Refused.Origins)
+		require.Zero(t, s.CopiesDropped)
+		require.Less(t, x.a.ledger.Origins(), ledger.OriginsMost*3/4)
+		require.Equal(t, 4, x.spend(4), "what was left of the budget")
+		late := ledger.Origin(1 << 60)
+		require.Equal(t, ledger.News, x.a.ledger.Receive(ledger.Slot{ID: ledger.ID{Lo: 1}, Origin: late, At: now + int64(time.Hour), Cur: 1, Version: 1,
+			Expires: uint32(now/1e9) + 7200}, x.a.clock.ownNow(), 0))
+	})
+}

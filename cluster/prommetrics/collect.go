@@ -77,6 +77,7 @@ func ofNode(labels prometheus.Labels) []reading[cluster.Stats] {
 	r.count("clock_steps_total", "Jumps of cluster time on this node.", func(s *S) int64 { return s.ClockSteps })
 	r.gauge("clock_offset_seconds", "Cluster time less this node's wall clock.", func(s *S) float64 { return s.ClockOffset.Seconds() })
 	refused("slots", func(s *S) int64 { return s.Refused.Slots })
+	refused("origins", func(s *S) int64 { return s.Refused.Origins })
 	refused("rosters", func(s *S) int64 { return s.Refused.Rosters })
 	refused("clock_steps", func(s *S) int64 { return s.Refused.ClockSteps })
 	refused("goodbyes", func(s *S) int64 { return s.Refused.Goodbyes })

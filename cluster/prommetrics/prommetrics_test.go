@@ -97,7 +97,7 @@ func TestNoClientIsALabel(t *testing.T) {
 	}
 	may := map[string][]string{
 		"rule": {"all", "trial"}, "mode": {"enforce", "shadow"}, "outcome": {"admitted", "denied"}, "path": {"held"},
-		"what":    {"slots", "completes", "goodbyes", "clock_steps", "rosters"},
+		"what":    {"slots", "completes", "goodbyes", "clock_steps", "rosters", "origins"},
 		"version": {cluster.Version}, "wire": {cluster.Wire},
 		"reason": {"not_allowed", "crowded", "silent", "garbage", "wrong_secret", "refused", "busy", "bad_packet", "replay"},
 	}

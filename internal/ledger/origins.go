@@ -37,6 +37,23 @@ func (t *originTable) lookup(o Origin) (uint16, bool) {
 	return i, ok
 }
 
+// OriginsMost is how many processes there can be of which a ledger has slots at a time.
+const OriginsMost = originsMax + 1
+
+// Origins is how many there are, with those that no slot has any more and whose place is not needed.
+func (l *Ledger) Origins() int {
+	t := &l.origins
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.index)
+}
+
+// HasOrigin says whether a process is one of them.
+func (l *Ledger) HasOrigin(o Origin) bool {
+	_, ok := l.origins.lookup(o)
+	return ok
+}
+
 func (t *originTable) name(i uint16) Origin {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
