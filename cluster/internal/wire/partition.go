@@ -183,7 +183,7 @@ func (c *Complete) ReadRequest(body []byte) (err error) {
 	}
 	c.Term = readTerm(&r)
 	read := completeFields
-	if n >= completeFields+completeMore {
+	if n >= completeFields+completeMore && small(&r) {
 		read += completeMore
 		c.Final = r.Uint() == 1
 	}

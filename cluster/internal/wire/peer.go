@@ -67,13 +67,11 @@ func (c *Time) ReadAnswer(body []byte) error {
 	c.Age, c.Now = time.Duration(r.Int()), r.Int()
 	c.Wall, c.Agree = time.Duration(r.Int()), time.Duration(r.Int())
 	c.Far, c.Begun = time.Duration(r.Int()), r.Uint() == 1
-	if n >= timeFields+timeMore {
+	if n >= timeFields+timeMore && small(&r) {
 		read += timeMore
-		parting := r.Uint()
-		if r.Err() == nil && (parting == uint64(Untold) || parting > uint64(Leaves)) {
+		if c.Parting = Parting(r.Uint()); c.Parting > Leaves {
 			return ErrMalformed
 		}
-		c.Parting = Parting(parting)
 	}
 	if r.Err() == nil && !c.plausible() {
 		return ErrMalformed
@@ -86,7 +84,7 @@ const timeMost = 100 * 365 * 24 * time.Hour
 
 // plausible says whether a clock can say that: its differences fit into what they are kept in.
 func (c *Time) plausible() bool {
-	return c.Age >= 0 && c.Age < timeMost && c.Now >= 0 && c.Now < math.MaxInt64/2 &&
+	return c.Age.Abs() < timeMost && c.Now >= 0 && c.Now < math.MaxInt64/2 &&
 		c.Wall.Abs() < timeMost && c.Agree.Abs() < timeMost && c.Far >= 0
 }
 

@@ -74,6 +74,10 @@ func finish(r *transport.Reader, n, known int) error {
 	return nil
 }
 
+// small says whether a small number comes next. A field that came later is one, so that it is not
+// mixed up with what a newer version has in its place behind the fields of an older one.
+func small(r *transport.Reader) bool { b := r.Rest(); return len(b) > 0 && b[0] <= 0x7f }
+
 // skip is finish for an array inside of another one.
 func skip(r *transport.Reader, n, known int) error {
 	for i := known; i < n && r.Err() == nil; i++ {
