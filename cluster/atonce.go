@@ -37,6 +37,8 @@ func (n *Node) serveAtOnce(kind uint8, body []byte, from *session, buf []byte) (
 		return n.serveExplain(body, buf)
 	case wire.KindSilent:
 		return n.serveSilent(body, buf)
+	case wire.KindVouch:
+		return n.serveVouch(body, buf)
 	}
 	return buf, fmt.Errorf("cluster: unknown kind of call %d", kind)
 }

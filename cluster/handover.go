@@ -180,6 +180,9 @@ func (n *Node) completed(c *wire.Complete, from *session) error {
 	for _, s := range c.Slots {
 		n.receive(s, from, now, allRanks)
 	}
+	if err := from.full(); err != nil {
+		return err
+	}
 	n.stepSeenLocked(v, c.Part, &s, e)
 	return nil
 }

@@ -56,6 +56,7 @@ func (n *Node) loop() {
 		n.answerClaims(asked)
 		asked = asked[:0]
 		n.handOver()
+		n.askVouchers(n.view.Load())
 		n.becameWhole()
 		if flushed == 0 || age-flushed >= n.cfg.FlushInterval-heartbeat/2 {
 			flushed = age

@@ -26,6 +26,7 @@ type peer struct {
 	time  ctime.Peer // what its clock says
 	undos undos      // what it is to take back
 
+	hearsay    atomic.Pointer[hearsay]
 	introduced atomic.Int64  // processes that it was the first to tell of
 	differs    atomic.Int64  // by how much it said that cluster time should be later, and was not followed
 	refused    atomic.Int32  // how often, since it had this node's time

@@ -84,11 +84,12 @@ func (n *Node) introduces(s *ledger.Slot, from *session) bool {
 
 // receive joins a slot that a peer sent, in this node's own time.
 func (n *Node) receive(s ledger.Slot, from *session, now int64, mask uint8) {
-	if !n.introduces(&s, from) {
+	switch {
+	case !n.introduces(&s, from):
 		n.refuse(&n.refused.origins, "processes", from.Name)
-		return
-	}
-	if n.ledger.Receive(s, now, mask) == ledger.Refused {
+	case !n.doubtCopy(&s, from):
+		from.over = true
+	case n.ledger.Receive(s, now, mask) == ledger.Refused:
 		n.refuse(&n.refused.slots, "counts", from.Name)
 	}
 }

@@ -27,6 +27,7 @@ type session struct {
 	wire.Hello
 	epoch  int64        // the node's when the connection was made
 	call   takeCall     // for reuse: the connection serves one request at a time
+	over   bool         // slots were not taken, for there are too many copies of others': they stay due
 	missed bool         // slots were refused: the next "caught up" is not true
 	tally  *tally.Tally // of the peer's own requests
 	meets  bool         // the peer has the same voters, but for one
@@ -159,7 +160,19 @@ func (n *Node) receiveShip(body []byte, from *session) error {
 		return n.sameTime(from, c.Now, now+ahead)
 	}
 	c.Each = func(s ledger.Slot) { n.receive(s.Move(-ahead), from, now, mask) }
-	return c.ReadRequest(body)
+	if err := c.ReadRequest(body); err != nil {
+		return err
+	}
+	return from.full()
+}
+
+// full says that slots were not taken, once.
+func (s *session) full() error {
+	if !s.over {
+		return nil
+	}
+	s.over, s.missed = false, true
+	return errTooMany
 }
 
 // refuseSlots refuses what says something of windows, from a sender of which it is not

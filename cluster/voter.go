@@ -144,7 +144,7 @@ func (n *Node) serveRecord(c *wire.Record, from *session) error {
 		}
 	}
 	c.Word = q.wordLocked()
-	return nil
+	return from.full()
 }
 
 // serveRecover tells a voter that has started anew all that this one holds.

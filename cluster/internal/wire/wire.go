@@ -40,6 +40,7 @@ const (
 	KindForget   = 18 // a budget is whole again: Forget
 	KindExplain  = 19 // what do you know of a budget? Explain
 	KindSilent   = 20 // who does not answer you? Silent
+	KindVouch    = 21 // up to which version have you counted? Vouch
 )
 
 // Message is one call, both ways. Of what was read nothing aliases the body.

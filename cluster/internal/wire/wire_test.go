@@ -61,6 +61,7 @@ var samples = []struct {
 		Counts: []Counted{{"node2", -4, 300}, {}}, Leases: []Leased{{"node3", 70000}, {}}}, true},
 	{"forget", &Forget{ID: anID}, false},
 	{"silent", &Silent{Names: []string{"node2", ""}}, true},
+	{"vouch", &Vouch{Parts: []int{0, 1020}, IDs: []ledger.ID{anID}, Tops: []uint64{0, 1 << 62}}, true},
 	{"recover", &Recover{Asker: 9, Word: aWord, Known: 8, Promises: []Claimed{{}, aClaim}}, true},
 }
 
