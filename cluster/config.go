@@ -52,7 +52,7 @@ type Config struct {
 	// JoinTimeout is for how long a node that has Join or Discover, of which nobody answers, is not
 	// Ready: until then it tries, afterwards it says that it is alone, and is ready. 0 means
 	// 10 s; less than 0 that it does not wait. With ExpectedNodes above 1 a node that has never
-	// met another one is never ready.
+	// met another one is never ready, nor is one while nodes of another version refuse it.
 	JoinTimeout time.Duration
 	// Secret proves that a node belongs to the cluster, and encrypts what the nodes
 	// tell each other: at least 16 bytes, 8 of them different. NewSecret makes one, and so does

@@ -74,6 +74,7 @@ type Node struct {
 	metAt     atomic.Int64
 	apart     atomic.Bool // it began without the others
 	tried     atomic.Bool // it has tried to meet one for JoinTimeout
+	outdated  outdated
 	whole     atomic.Bool // it decides, or has once decided, for all that it owns
 	leaving   atomic.Bool
 	closed    atomic.Bool

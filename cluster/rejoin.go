@@ -199,6 +199,9 @@ func (n *Node) knock(ctx context.Context, addr string) (h wire.Hello, lived time
 
 // reportRefusal tells, once, why an address that answers does not let this node in.
 func (n *Node) reportRefusal(addr string, err error) {
+	if r, ok := errors.AsType[*transport.RefusedError](err); ok && r.Version {
+		n.outdated.at.Store(int64(max(1, n.clock.age())))
+	}
 	if why := refusal(err); why != "" {
 		n.logs.Once("at "+addr+why, func() {
 			n.log.Error("cannot join: refused", "addr", addr, "why", why)

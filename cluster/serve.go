@@ -44,8 +44,8 @@ func (s server) Hello(_ net.Addr, b []byte) (any, []byte, error) {
 		return nil, nil, err
 	}
 	if h.Scheme != ring.Scheme {
-		err := fmt.Errorf("run versions of one ring scheme, see docs/upgrading.md: that of node %.*q, weir %q, is %.*q, that of node %q, weir %q, is %q",
-			nameMax, h.Name, h.Weir, schemeMax, h.Scheme, s.n.cfg.Name, Version, ring.Scheme)
+		err := transport.VersionError(fmt.Sprintf("run versions of one ring scheme, see docs/upgrading.md: that of node %.*q, weir %q, is %.*q, that of node %q, weir %q, is %q",
+			nameMax, h.Name, h.Weir, schemeMax, h.Scheme, s.n.cfg.Name, Version, ring.Scheme))
 		s.n.logs.Once("hello "+h.Name, func() { s.n.log.Error("refused a node", "why", err) })
 		return nil, nil, err
 	}

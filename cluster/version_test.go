@@ -91,7 +91,7 @@ func TestAnotherRingSchemeIsRefused(t *testing.T) {
 		require.Len(t, a.Members(), 1)
 
 		serve := fakeNode(t, nw, "127.1.0.3")
-		srv, err := transport.NewServer(transport.Config{Label: a.cfg.Label}, refuser{fmt.Errorf("%s: and more", advice)})
+		srv, err := transport.NewServer(transport.Config{Label: a.cfg.Label}, refuser{transport.VersionError(advice + ": and more")})
 		require.NoError(t, err)
 		defer srv.Close()
 		go serve(srv.ServeConn)
@@ -104,6 +104,31 @@ func TestAnotherRingSchemeIsRefused(t *testing.T) {
 		require.Contains(t, log.String(), ring.Scheme)
 		require.Contains(t, joinLog.String(), `msg="cannot join: refused"`)
 		require.Contains(t, joinLog.String(), advice)
+	})
+}
+
+// A node that was started in the course of an upgrade, and cannot talk to those that are there, is
+// not ready beside them, however long it tries; when they are gone, it is.
+func TestNotReadyBesideAnotherVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nw := simnet.New(simnet.Options{Latency: time.Millisecond})
+		serve := fakeNode(t, nw, "127.1.0.3")
+		srv, err := transport.NewServer(transport.Config{Label: "weir"}, refuser{transport.VersionError("another ring")})
+		require.NoError(t, err)
+		defer srv.Close()
+		go serve(srv.ServeConn)
+		n, log := versioned(t, nw, "127.1.0.4", "127.1.0.3:7946")
+		for range 20 {
+			time.Sleep(time.Second)
+			require.False(t, n.Ready())
+			require.Contains(t, n.Condition().Reasons, "the node is alone: its seeds refuse it, since they are of another version")
+		}
+		srv.Close()
+		time.Sleep(10 * time.Second)
+		require.True(t, n.Ready())
+		n.logs.Close()
+		require.Contains(t, log.String(), `level=ERROR msg="alone: those in Join are of another version: not ready while they answer"`)
+		require.Contains(t, log.String(), "ready, with whole budgets of its own")
 	})
 }
 

@@ -52,7 +52,8 @@
 //
 //	D: hello     [lowest minor version, highest, label str, hello bin]; a fifth element, 1,
 //	             says that no calls follow, but a stream: see [DialStream]
-//	L: welcome   [0, minor version chosen, reply bin]  or  [1, reason str]
+//	L: welcome   [0, minor version chosen, reply bin]  or  [1, reason str]; a third element,
+//	             1, says that it is for the dialer's version
 //
 // The highest minor version that both know is spoken. The label names the cluster and
 // must be equal. hello and reply belong to the package's user, at most 1 KiB each. The

@@ -43,11 +43,22 @@ func (e *CallError) Error() string {
 // Unwrap returns the cause.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// RefusedError is a handshake that the other side ended, with its reason.
-type RefusedError struct{ Reason string }
+// RefusedError is a handshake that one side ended, with its reason.
+type RefusedError struct {
+	Reason string
+	// Version says that the two sides are of versions that cannot talk to each other.
+	Version bool
+}
 
 // Error returns the reason, marked as a refusal.
 func (e *RefusedError) Error() string { return "transport: refused: " + e.Reason }
+
+// VersionError is what a Handler's Hello returns to refuse a dialer for its version: that is told so,
+// see [RefusedError].
+type VersionError string
+
+// Error is the reason that the dialer gets.
+func (e VersionError) Error() string { return string(e) }
 
 // RemoteError is the text of an error that the peer's Handler returned.
 type RemoteError string

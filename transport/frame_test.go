@@ -34,6 +34,8 @@ func TestWireBytesDoNotChange(t *testing.T) {
 	stream, err := hello{minors: minors{1, 3}, label: "staging", stream: true}.encode()
 	require.NoError(t, err)
 	key := NewKeyring([]byte("secret")).first()
+	old, err := welcome{refused: true, reason: "no", version: true}.encode()
+	require.NoError(t, err)
 	var got strings.Builder
 	for _, line := range []struct {
 		name  string
@@ -49,6 +51,7 @@ func TestWireBytesDoNotChange(t *testing.T) {
 		{"hello-stream", stream},
 		{"welcome", w},
 		{"refused", no},
+		{"refused-version", old},
 		{"request", request(4097, 7, "\x92\x01\xa1x")},
 		{"answer", appendAnswer(nil, 4097, []byte{0xc3}, nil)},
 		{"failed", appendAnswer(nil, 1<<40, nil, errors.New("not mine"))},

@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/hmac"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -60,7 +61,7 @@ func dialHandshake(cfg *Config, cred *credentials, raw net.Conn, h hello) (link,
 		return l, err
 	}
 	if w.refused {
-		return l, &RefusedError{Reason: w.reason}
+		return l, &RefusedError{Reason: w.reason, Version: w.version}
 	}
 	if w.minor < cfg.minors.low || w.minor > cfg.minors.high {
 		return l, fmt.Errorf("%w: minor version %d was not offered", ErrProtocol, w.minor)
@@ -76,7 +77,7 @@ func readStatus(r io.Reader) error {
 		return err
 	}
 	if s := status(b[0]); s != statusGo {
-		return &RefusedError{Reason: s.reason()}
+		return &RefusedError{Reason: s.reason(), Version: s == statusVersion}
 	}
 	return nil
 }
@@ -135,9 +136,9 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 	minor, ok := cfg.minors.common(h.minors)
 	switch {
 	case !ok:
-		return l, refuse(l.conn, fmt.Sprintf("no common wire version, see docs/upgrading.md: the dialer speaks %v, the listener %v", h.minors, cfg.minors))
+		return l, refuse(l.conn, VersionError(fmt.Sprintf("no common wire version, see docs/upgrading.md: the dialer speaks %v, the listener %v", h.minors, cfg.minors)))
 	case h.label != cfg.Label:
-		return l, refuse(l.conn, fmt.Sprintf("the labels differ: the dialer has %q, the listener %q", h.label, cfg.Label))
+		return l, refuse(l.conn, fmt.Errorf("the labels differ: the dialer has %q, the listener %q", h.label, cfg.Label))
 	}
 	l.minor = minor
 	return l, nil
@@ -147,7 +148,7 @@ func listenHandshake(cfg *Config, cred *credentials, raw net.Conn) (link, error)
 func sendStatus(w io.Writer, s status) error {
 	_, err := w.Write([]byte{byte(s)})
 	if s != statusGo {
-		return &RefusedError{Reason: s.reason()}
+		return &RefusedError{Reason: s.reason(), Version: s == statusVersion}
 	}
 	return err
 }
@@ -190,7 +191,9 @@ func welcomeDialer(l link, reply []byte) error {
 
 // refuse ends the handshake with a reason, of which the dialer gets what fits, and
 // returns it as the error.
-func refuse(w io.Writer, reason string) error {
+func refuse(w io.Writer, why error) error {
+	reason := why.Error()
+	_, version := errors.AsType[VersionError](why)
 	sent := reason
 	if len(sent) > MaxReason {
 		sent = sent[:MaxReason]
@@ -198,10 +201,10 @@ func refuse(w io.Writer, reason string) error {
 			sent = sent[:len(sent)-1]
 		}
 	}
-	b, err := welcome{refused: true, reason: sent}.encode()
+	b, err := welcome{refused: true, reason: sent, version: version}.encode()
 	if err != nil {
 		return err
 	}
 	_, _ = w.Write(b) // the reason below is the better error
-	return &RefusedError{Reason: reason}
+	return &RefusedError{Reason: reason, Version: version}
 }

@@ -100,6 +100,7 @@ func TestHandshakeOutcomes(t *testing.T) {
 		server, peer Config
 		hello        error
 		reason       string // what the dialer gets; empty: a connection
+		version      bool
 	}{
 		{name: "plain"},
 		{name: "same secret", server: Config{Secret: secret}, peer: Config{Secret: secret}},
@@ -109,10 +110,11 @@ func TestHandshakeOutcomes(t *testing.T) {
 		{name: "secret not wanted", peer: Config{Secret: secret}, reason: "the dialer has a secret and the listener has none"},
 		{name: "label", server: Config{Label: "prod"}, peer: Config{Label: "dev"}, reason: `the dialer has "dev", the listener "prod"`},
 		{name: "label under a secret", server: Config{Label: "prod", Secret: secret}, peer: Config{Secret: secret}, reason: `the dialer has "", the listener "prod"`},
-		{name: "older dialer", server: Config{minors: minors{3, 4}}, peer: Config{minors: minors{1, 2}}, reason: "the dialer speaks 1.1-1.2, the listener 1.3-1.4"},
-		{name: "newer dialer", server: Config{minors: minors{1, 2}}, peer: Config{minors: minors{3, 4}}, reason: "the dialer speaks 1.3-1.4, the listener 1.1-1.2"},
+		{name: "older dialer", server: Config{minors: minors{3, 4}}, peer: Config{minors: minors{1, 2}}, reason: "the dialer speaks 1.1-1.2, the listener 1.3-1.4", version: true},
+		{name: "newer dialer", server: Config{minors: minors{1, 2}}, peer: Config{minors: minors{3, 4}}, reason: "the dialer speaks 1.3-1.4, the listener 1.1-1.2", version: true},
 		{name: "overlap", server: Config{minors: minors{1, 3}}, peer: Config{minors: minors{2, 9}}},
 		{name: "handler", hello: errors.New("your ring is not mine"), reason: "your ring is not mine"},
+		{name: "handler, for the version", hello: VersionError("your ring is old"), reason: "your ring is old", version: true},
 		{name: "long reason", hello: errors.New(strings.Repeat("ü", 200)), reason: strings.Repeat("ü", MaxReason/2)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,6 +133,7 @@ func TestHandshakeOutcomes(t *testing.T) {
 				refusal, ok := errors.AsType[*RefusedError](err)
 				require.True(t, ok, "%v", err)
 				assert.Contains(t, refusal.Reason, c.reason)
+				assert.Equal(t, c.version, refusal.Version)
 				assert.LessOrEqual(t, len(refusal.Reason), MaxReason)
 				assert.ErrorIs(t, err, ErrUnreachable)
 				assert.False(t, err.(*CallError).Sent)

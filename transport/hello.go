@@ -34,9 +34,13 @@ type hello struct {
 type welcome struct {
 	refused bool
 	reason  string
+	version bool // that it was refused for
 	minor   uint64
 	body    []byte
 }
+
+// refusedVersion is the third element of a refusal, if it is for the dialer's version.
+const refusedVersion = 1
 
 // helloStream is the fifth element of a hello, if that is a stream's.
 const helloStream = 1
@@ -78,7 +82,10 @@ func decodeHello(frame []byte) (hello, error) {
 
 func (w welcome) encode() ([]byte, error) {
 	return encodeFrame(func(e *msgpack.Encoder) error {
-		if w.refused {
+		switch {
+		case w.refused && w.version:
+			return firstError(e.EncodeArrayLen(3), e.EncodeUint(1), e.EncodeString(w.reason), e.EncodeUint(refusedVersion))
+		case w.refused:
 			return firstError(e.EncodeArrayLen(2), e.EncodeUint(1), e.EncodeString(w.reason))
 		}
 		return firstError(e.EncodeArrayLen(3), e.EncodeUint(0), e.EncodeUint(w.minor), e.EncodeBytes(notNil(w.body)))
@@ -95,6 +102,9 @@ func decodeWelcome(frame []byte) (welcome, error) {
 	default: // also what a later version might say: it is no welcome
 		w.refused = true
 		w.reason = string(d.bytes(MaxReason))
+		if d.more > 0 {
+			w.version = d.uint() == refusedVersion
+		}
 	}
 	return w, d.error("welcome")
 }

@@ -47,7 +47,7 @@ func TestHelloThereAndBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 
-	for _, want := range []welcome{{minor: 3, body: []byte("reply")}, {refused: true, reason: "because"}} {
+	for _, want := range []welcome{{minor: 3, body: []byte("reply")}, {refused: true, reason: "because"}, {refused: true, reason: "because", version: true}} {
 		b, err := want.encode()
 		require.NoError(t, err)
 		got, err := decodeWelcome(b[frameHead:])

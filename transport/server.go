@@ -208,20 +208,20 @@ func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 	case err != nil:
 		return nil, l, err
 	case l.stream && s.cfg.Streams == nil:
-		return nil, l, refuse(l.conn, "the listener takes no streams")
+		return nil, l, refuse(l.conn, errors.New("the listener takes no streams"))
 	case l.stream:
 		return nil, l, welcomeDialer(l, nil)
 	}
 	if err := identify(&s.cfg, l); err != nil {
-		return nil, l, refuse(l.conn, err.Error())
+		return nil, l, refuse(l.conn, err)
 	}
 	value, reply, err := s.handler.Hello(raw.RemoteAddr(), l.body)
 	if err != nil {
-		return nil, l, refuse(l.conn, err.Error())
+		return nil, l, refuse(l.conn, err)
 	}
 	session := newSession(s, l, value)
 	if !s.admit(session) {
-		return session, l, refuse(l.conn, statusTooBusy.reason())
+		return session, l, refuse(l.conn, errors.New(statusTooBusy.reason()))
 	}
 	return session, l, welcomeDialer(l, reply)
 }
