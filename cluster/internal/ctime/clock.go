@@ -34,8 +34,8 @@ type Clock struct {
 	ahead  atomic.Int64 // cluster time less own time
 	target atomic.Int64 // what the two should come to
 
-	alone atomic.Bool   // one node alone says so
-	spare time.Duration // by how much one alone may move it; of who slews
+	alone atomic.Bool  // one node alone says so
+	spare atomic.Int64 // by how much one alone may move it; of who slews
 }
 
 // Slots is what tiles cluster time by windows and keeps counts in own time. A Step of it is
@@ -47,7 +47,7 @@ type Slots interface{ Step(d time.Duration) }
 func (c *Clock) Begin(ns int64) {
 	c.offset.Store(ns)
 	c.target.Store(ns)
-	c.spare = StepOver
+	c.spare.Store(int64(StepOver))
 }
 
 // At is cluster time in nanoseconds at an age.
@@ -94,14 +94,14 @@ func (c *Clock) Alone(is bool) { c.alone.Store(is) }
 func (c *Clock) Slew(passed time.Duration) {
 	passed = max(0, passed)
 	diff, most := c.Error(), passed/slewShare
-	c.spare = min(c.spare+passed/driftMost, StepOver)
-	if c.alone.Load() {
-		most = min(most, c.spare)
+	spare, alone := min(time.Duration(c.spare.Load())+passed/driftMost, StepOver), c.alone.Load()
+	if alone {
+		most = min(most, spare)
 	}
-	diff = min(max(diff, -most), most)
-	if c.alone.Load() {
-		c.spare -= diff.Abs()
+	if diff = min(max(diff, -most), most); alone {
+		spare -= diff.Abs()
 	}
+	c.spare.Store(int64(spare))
 	c.offset.Add(int64(diff))
 }
 
