@@ -38,7 +38,8 @@ func (a *app) mux() *http.ServeMux {
 	mux.HandleFunc("POST /v1/token/refresh", a.refresh)
 	mux.HandleFunc("POST /v1/tokens/verify", a.verify)
 	mux.HandleFunc("POST /v1/tokens/revoke", a.revoke)
-	mux.HandleFunc("GET /health", a.healthCheck)
+	mux.HandleFunc("GET "+healthPath, a.healthCheck)
+	mux.HandleFunc("GET "+livePath, a.alive)
 	mux.HandleFunc("GET /.well-known/jwks.json", a.jwks)
 	return mux
 }
@@ -68,6 +69,12 @@ func (a *app) healthCheck(w http.ResponseWriter, _ *http.Request) {
 		status, text = http.StatusServiceUnavailable, "unavailable"
 	}
 	reply(w, status, map[string]any{"status": text, "node": name, "nodes": nodes})
+}
+
+// alive is 200 as long as the process answers: who drains, leaves or has lost the others is not to
+// be started anew for it.
+func (a *app) alive(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, map[string]any{"status": "ok"})
 }
 
 // explained gives the mux's own refusals (404, 405) the body of all other errors.
