@@ -10,8 +10,8 @@ import "slices"
 type sketch struct {
 	most  int
 	total int64
-	at    map[subject]int // places in heap
-	heap  []counter       // the smallest count first
+	of    map[subject]*counter
+	heap  []*counter // the smallest count first
 }
 
 // subject is what is counted: a budget of a rule.
@@ -25,30 +25,29 @@ type counter struct {
 	subject
 	name        string // "" unless names are kept
 	count, over int64
+	at          int // its place in the heap
 }
 
-func newSketch(most int) *sketch { return &sketch{most: most, at: make(map[subject]int, most)} }
+func newSketch(most int) *sketch { return &sketch{most: most, of: make(map[subject]*counter, most)} }
 
 // add counts n of a subject, n > 0.
 func (s *sketch) add(of subject, name string, n int64) {
 	s.total += n
-	i, ok := s.at[of]
+	c := s.of[of]
 	switch {
-	case ok:
+	case c != nil:
 	case len(s.heap) < s.most:
-		i = len(s.heap)
-		s.heap = append(s.heap, counter{subject: of, name: name})
-		s.at[of] = i
-		i = s.up(i)
+		c = &counter{subject: of, name: name, at: len(s.heap)}
+		s.heap, s.of[of] = append(s.heap, c), c
+		s.up(c)
 	default:
-		i = 0
-		least := s.heap[0]
-		delete(s.at, least.subject)
-		s.heap[0] = counter{of, name, least.count, least.count}
-		s.at[of] = 0
+		c = s.heap[0]
+		delete(s.of, c.subject)
+		c.subject, c.name, c.over = of, name, c.count
+		s.of[of] = c
 	}
-	s.heap[i].count += n
-	s.down(i)
+	c.count += n
+	s.down(c)
 }
 
 // least is what a subject without a counter can have been counted at most.
@@ -59,32 +58,32 @@ func (s *sketch) least() int64 {
 	return s.heap[0].count
 }
 
-func (s *sketch) swap(i, j int) {
-	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
-	s.at[s.heap[i].subject], s.at[s.heap[j].subject] = i, j
-}
+// put gives a counter a place.
+func (s *sketch) put(c *counter, at int) { s.heap[at], c.at = c, at }
 
-func (s *sketch) up(i int) int {
-	for i > 0 && s.heap[i].count < s.heap[(i-1)/2].count {
-		s.swap(i, (i-1)/2)
-		i = (i - 1) / 2
+func (s *sketch) up(c *counter) {
+	for c.at > 0 && c.count < s.heap[(c.at-1)/2].count {
+		at := c.at
+		parent := s.heap[(at-1)/2]
+		s.put(c, parent.at)
+		s.put(parent, at)
 	}
-	return i
 }
 
-func (s *sketch) down(i int) {
+func (s *sketch) down(c *counter) {
 	for {
-		least := i
-		for _, child := range [...]int{2*i + 1, 2*i + 2} {
-			if child < len(s.heap) && s.heap[child].count < s.heap[least].count {
-				least = child
+		least := c
+		for _, child := range [...]int{2*c.at + 1, 2*c.at + 2} {
+			if child < len(s.heap) && s.heap[child].count < least.count {
+				least = s.heap[child]
 			}
 		}
-		if least == i {
+		if least == c {
 			return
 		}
-		s.swap(i, least)
-		i = least
+		at := c.at
+		s.put(c, least.at)
+		s.put(least, at)
 	}
 }
 
@@ -111,7 +110,7 @@ func top(n int, all ...*sketch) []counter {
 			if s == nil {
 				continue
 			}
-			if _, ok := s.at[of]; !ok {
+			if _, ok := s.of[of]; !ok {
 				x.count, x.over = x.count+s.least(), x.over+s.least()
 			}
 		}

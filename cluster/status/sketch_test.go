@@ -28,10 +28,11 @@ func TestSketchAgainstExactCounts(t *testing.T) {
 		}
 		require.Equal(t, total, s.total)
 		require.LessOrEqual(t, len(s.heap), most)
-		require.Len(t, s.at, len(s.heap))
+		require.Len(t, s.of, len(s.heap))
 		bound, sum := total/int64(most), int64(0)
 		for i, c := range s.heap {
-			require.Equal(t, i, s.at[c.subject])
+			require.Same(t, c, s.of[c.subject])
+			require.Equal(t, i, c.at)
 			sum += c.count
 			require.GreaterOrEqual(t, c.count, exact[c.subject], "seed %d", seed)
 			require.LessOrEqual(t, c.count-c.over, exact[c.subject], "seed %d", seed)
@@ -40,7 +41,7 @@ func TestSketchAgainstExactCounts(t *testing.T) {
 		require.Equal(t, total, sum)
 		for of, n := range exact {
 			if n > bound {
-				require.Contains(t, s.at, of, "seed %d: %d of %d", seed, n, total)
+				require.Contains(t, s.of, of, "seed %d: %d of %d", seed, n, total)
 			}
 		}
 	}

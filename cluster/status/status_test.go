@@ -2,6 +2,8 @@ package status_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -289,6 +291,11 @@ func TestHeaders(t *testing.T) {
 		assert.Contains(t, csp, want)
 	}
 	assert.NotContains(t, csp, "unsafe")
+	for _, element := range []string{"style", "script"} {
+		text := regexp.MustCompile(`(?s)<` + element + `>(.*)</` + element + `>`).FindStringSubmatch(page)[1]
+		sum := sha256.Sum256([]byte(text))
+		assert.Contains(t, csp, element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	}
 	assert.Equal(t, "no-store", h.Get("Cache-Control"))
 	assert.Equal(t, "nosniff", h.Get("X-Content-Type-Options"))
 	assert.NotRegexp(t, `(src|href)=|url\(|@import| style=| on[a-z]+=`, page)

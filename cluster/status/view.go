@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"color": func(i int) string { return "c" + strconv.Itoa(i%colors) },
 	"chart": chartOf,
 	"arcs":  arcsOf,
+	"way":   wayColor,
 	"named": func(name string, t Top) namedTop { return namedTop{name, t} },
 	"lines": func(all []string) string { return strings.Join(all, "\n") },
 	"list":  func(all []string) string { return strings.Join(all, ", ") },
@@ -52,6 +54,15 @@ type view struct {
 	*Report
 	AllowReset, Explains bool
 	Token                string
+}
+
+// wayColor is the class of a path, the same in both charts.
+func wayColor(name string) string {
+	ways := [colors]string{"held", "leased", "remembered", "forwarded", "degraded", "successor", "undone", "none"}
+	if name == "alone" {
+		name = "degraded"
+	}
+	return "c" + strconv.Itoa(max(0, slices.Index(ways[:], name)))
 }
 
 // namedTop is one of the two lists, which need ids of their own.
@@ -124,7 +135,7 @@ func chartOf(all []Series, step float64) chart {
 	most = roundUp(most)
 	c.Most, c.Span = number(most), span(float64(n)*step)
 	below := make([]float64, n)
-	for i, s := range all {
+	for _, s := range all {
 		var there, back []string
 		for k, x := range s.PerSecond {
 			at := chartWidth * float64(k) / float64(max(1, n-1))
@@ -135,7 +146,7 @@ func chartOf(all []Series, step float64) chart {
 		for k := len(back) - 1; k >= 0; k-- {
 			there = append(there, back[k])
 		}
-		c.Areas = append(c.Areas, area{"c" + strconv.Itoa(i%colors), strings.Join(there, " ")})
+		c.Areas = append(c.Areas, area{wayColor(s.Name), strings.Join(there, " ")})
 	}
 	return c
 }
