@@ -15,6 +15,7 @@ import (
 type options struct {
 	nodes     int
 	http      string
+	admin     string
 	bind      string
 	advertise string
 	name      string
@@ -65,6 +66,7 @@ type texts struct{ join, split, voters, trusted, headers, origins, secretFile, i
 func (o *options) define(f *flag.FlagSet, x *texts) {
 	f.IntVar(&o.nodes, "nodes", 3, "run this many nodes in this process")
 	f.StringVar(&o.http, "http", httpDefault, "serve HTTP at this `address`; further nodes take the following ports")
+	f.StringVar(&o.admin, "admin", "", "serve the status page at this loopback `address`, /status; further nodes take the following ports")
 	f.StringVar(&o.bind, "bind", bindDefault, "the `address` at which nodes talk to each other, ip:port, TCP and UDP: open it between\n"+
 		"the nodes only; further nodes take the following ports")
 	f.StringVar(&o.advertise, "advertise", "", "the `address` at which other nodes reach this one, if it is not that of -bind (with -nodes 1)")

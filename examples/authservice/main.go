@@ -124,6 +124,9 @@ func start(ctx context.Context, opt options, limits *limits, log *slog.Logger) (
 	}
 	for i := range opt.nodes {
 		c.HTTP, c.Cluster.Bind = following(opt.http, i), following(opt.bind, i)
+		if opt.admin != "" {
+			c.Admin = following(opt.admin, i)
+		}
 		if opt.nodes > 1 {
 			c.Cluster.Name = nodeName(i)
 		}
@@ -171,6 +174,11 @@ func greet(w io.Writer, servers []*service.Server, opt options) {
 	}
 	if opt.try {
 		return
+	}
+	for _, s := range servers {
+		if s.AdminAddr() != "" {
+			fmt.Fprintf(w, "%-12s http://%s%s\n", "status", s.AdminAddr(), service.StatusPath)
+		}
 	}
 	if opt.alone() {
 		fmt.Fprintln(w, "this process is the whole service: its agents and tokens live as long as it")

@@ -96,6 +96,8 @@ func TestBadFlags(t *testing.T) {
 	}{
 		{"-nodes 0", "", 2, []string{"-nodes", `"0"`}},
 		{"-nodes x", "", 2, []string{"-nodes", `"x"`}},
+		{"-admin :7070", "", 2, []string{"-admin", `":7070"`, "loopback"}},
+		{"-admin 127.0.0.1", "", 2, []string{"-admin", "127.0.0.1"}},
 		{"-nodes 51", "", 2, []string{"-nodes", `"51"`}},
 		{"-nodes 2 -name a", "", 2, []string{"-name", `"a"`, "-nodes 1"}},
 		{"-join 127.0.0.1:1", "", 2, []string{"-join", "-nodes 1"}},

@@ -71,6 +71,8 @@ func (o *options) check(set map[string]bool, x texts) error {
 		return bad("call-timeout", o.timeout, "is negative")
 	case o.drain < 0 || o.drain > drainMax:
 		return bad("drain", o.drain, fmt.Sprintf("is not within 0s to %v", drainMax))
+	case set["admin"] && !service.IsLoopback(o.admin):
+		return bad("admin", o.admin, "is not a loopback address: the page has no authentication of its own")
 	case o.policy == "" && set["policy"]:
 		return bad("policy", "", "is no file")
 	case o.policy != "" && o.try:
@@ -175,7 +177,10 @@ func (o *options) ports(set map[string]bool) error {
 	for _, a := range []struct {
 		name string
 		addr *string
-	}{{"http", &o.http}, {"bind", &o.bind}} {
+	}{{"http", &o.http}, {"bind", &o.bind}, {"admin", &o.admin}} {
+		if a.name == "admin" && !set[a.name] {
+			continue
+		}
 		if o.try && !set[a.name] {
 			*a.addr = "127.0.0.1:0"
 		}

@@ -90,6 +90,7 @@ func (c *conns) settle(ctx context.Context) {
 // Leave ends a node so that nobody notices: first HTTP stops, then the node hands over
 // what it counted and leaves.
 func (s *Server) Leave(ctx context.Context) error {
+	defer s.admin.close() // until then it shows how the node leaves
 	return errors.Join(s.StopHTTP(ctx), s.node.Leave(ctx))
 }
 

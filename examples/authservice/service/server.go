@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-go/weir/cluster"
+	"github.com/weir-go/weir/cluster/status"
 	"github.com/weir-go/weir/middleware"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	Issuer string
 	// Origins are those whose scripts may use the service from a browser; "*" means all.
 	Origins []string
+	// Admin is the loopback address of the operator's port, which has the status page; "" means that there is none.
+	Admin string
 	// Drain is how long a node that ends goes on serving, so that everybody learns of it.
 	Drain time.Duration
 }
@@ -44,6 +47,8 @@ type Server struct {
 	listener listener
 	http     *http.Server
 	conns    conns
+	page     *status.Page // nil without an operator's port
+	admin    *admin
 	served   chan struct{} // closed when nothing is accepted any more
 
 	expose   bool // the limit headers, to scripts
@@ -100,7 +105,15 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 
 // open puts HTTP in front of a node that has started.
 func (s *Server) open(ctx context.Context, c Config) (err error) {
-	if s.guard, err = middleware.New(s.node, c.Policy); err != nil {
+	if c.Admin != "" {
+		s.page = status.Handler(s.node, status.Config{Logger: c.Cluster.Logger})
+		defer func() {
+			if err != nil {
+				s.page.Close()
+			}
+		}()
+	}
+	if s.guard, err = middleware.New(s.node, s.exposing(c.Policy)); err != nil {
 		return err
 	}
 	if err := s.awaitReady(ctx, c.Cluster.Logger); err != nil {
@@ -108,6 +121,13 @@ func (s *Server) open(ctx context.Context, c Config) (err error) {
 	}
 	if s.listener, err = listen(ctx, c.HTTP); err != nil {
 		return fmt.Errorf("service: HTTP %q: %w", c.HTTP, err)
+	}
+	if s.page != nil {
+		s.page.Guard(s.guard)
+		if s.admin, err = openAdmin(ctx, c.Admin, s.page, c.Cluster.Logger); err != nil {
+			s.listener.Close()
+			return err
+		}
 	}
 	a := &app{marks: marks{s.node}, keys: c.Keys, agents: c.Agents, health: s.health,
 		issuer: cmp.Or(c.Issuer, "http://"+s.HTTPAddr())}
@@ -148,9 +168,13 @@ func (s *Server) health() (ok bool, name string, nodes int) {
 // error wraps middleware.ErrPolicy.
 func (s *Server) Swap(p middleware.Policy) error { return s.guard.Swap(s.exposing(p)) }
 
-// exposing lets scripts of other origins, where there are any, read the limit headers.
+// exposing lets scripts of other origins, where there are any, read the limit headers, and the status page
+// hear of decisions.
 func (s *Server) exposing(p middleware.Policy) middleware.Policy {
 	p.ExposeHeaders = p.ExposeHeaders || s.expose
+	if s.page != nil {
+		p.OnDecision = s.page.OnDecision
+	}
 	return p
 }
 
@@ -162,6 +186,7 @@ func (s *Server) HTTPAddr() string { return s.listener.Addr().String() }
 
 // Close ends a node as a crash would.
 func (s *Server) Close() {
+	s.admin.close()
 	s.http.Close()
 	<-s.served
 	s.node.Close()
