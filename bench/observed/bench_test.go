@@ -19,6 +19,7 @@ import (
 	"github.com/weir-go/weir/cluster"
 	"github.com/weir-go/weir/cluster/otelweir"
 	"github.com/weir-go/weir/cluster/prommetrics"
+	"github.com/weir-go/weir/cluster/status"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/middleware"
 )
@@ -68,9 +69,15 @@ func start(b *testing.B, on bool) *side {
 	}
 	p := middleware.Policy{Default: []middleware.Rule{{Name: "all", Limit: wide}}}
 	var m *prommetrics.Metrics
+	var page *status.Page
 	if on {
 		m = prommetrics.New(prommetrics.Config{Node: s.node})
-		p.OnDecision = m.OnDecision
+		page = status.Handler(s.node, status.Config{})
+		b.Cleanup(page.Close)
+		p.OnDecision = func(e middleware.Event) {
+			m.OnDecision(e)
+			page.OnDecision(e)
+		}
 		registry, stop := prometheus.NewRegistry(), make(chan struct{})
 		registry.MustRegister(m)
 		go func() {
@@ -91,6 +98,7 @@ func start(b *testing.B, on bool) *side {
 	require.NoError(b, err)
 	if m != nil {
 		m.Guard(guard)
+		page.Guard(guard)
 	}
 	s.server = httptest.NewServer(guard.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	b.Cleanup(s.server.Close)

@@ -3,7 +3,7 @@
 //
 //	go test -bench . -benchtime 200x
 //
-// On is metrics with a registry that is read ten times a second, OnDecision, and OnForward with
-// a tracer; of the requests none is sampled, or where the name says so one in a hundred or all.
+// On is metrics with a registry that is read ten times a second, the status page, OnDecision of both, and
+// OnForward with a tracer; of the requests none is sampled, or where the name says so one in a hundred or all.
 // The ratio is that of the medians of all turns.
 package observed
