@@ -24,6 +24,7 @@ import (
 	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/cluster/internal/membership"
 	"github.com/weir-go/weir/cluster/internal/wire"
+	"github.com/weir-go/weir/internal/ledger"
 	"github.com/weir-go/weir/limiter"
 	"github.com/weir-go/weir/transport"
 )
@@ -61,6 +62,7 @@ var kinds = map[uint8]struct {
 	wire.KindReset:    {"reset", func() wire.Message { return &wire.Take{} }},
 	wire.KindForget:   {"forget", func() wire.Message { return &wire.Forget{} }},
 	wire.KindExplain:  {"explain", func() wire.Message { return &wire.Explain{} }},
+	wire.KindVouch:    {"vouch", func() wire.Message { return &wire.Vouch{} }},
 	wire.KindSilent:   {"silent", func() wire.Message { return &wire.Silent{} }},
 }
 
@@ -211,6 +213,9 @@ func converse(t *testing.T) (lines []string) {
 		id := nodes[0].id("late", &hot)
 		undo := &wire.Undo{Self: nodes[0].origin, List: []wire.Undone{{ID: id, Limit: hot, Cost: 1, Asker: nodes[0].origin, Number: 9}}}
 		require.NoError(t, p.calls.Call(t.Context(), time.Now().Add(time.Second), wire.KindUndo, undo))
+		require.NoError(t, p.calls.Call(t.Context(), time.Now().Add(time.Second), wire.KindSilent, &wire.Silent{}))
+		vouch := &wire.Vouch{Parts: []int{1, 2}, IDs: []ledger.ID{id}}
+		require.NoError(t, p.calls.Call(t.Context(), time.Now().Add(time.Second), wire.KindVouch, vouch))
 	}
 	time.Sleep(time.Second)
 	require.NoError(t, nodes[2].Leave(t.Context()))

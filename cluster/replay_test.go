@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -119,10 +120,12 @@ func replay(t *testing.T, r conversation, longer bool) {
 		require.NoError(t, m.ReadAnswer(c.answer), name)
 	}
 	conns := n.server.Turned()
-	_, err = call(200, []byte{0x90})
-	var refused transport.RemoteError
-	require.True(t, errors.As(err, &refused), "%v", err)
-	require.ErrorContains(t, err, "unknown kind of call 200")
+	for _, kind := range []int{len(kinds) + 1, 200} {
+		_, err = call(uint8(kind), []byte{0x90})
+		var refused transport.RemoteError
+		require.True(t, errors.As(err, &refused), "%v", err)
+		require.ErrorContains(t, err, fmt.Sprintf("unknown kind of call %d", kind), "a kind that is not in the table of this test?")
+	}
 	_, err = call(wire.KindTable, []byte{0x90})
 	require.NoError(t, err, "the connection goes on")
 	require.Equal(t, conns, n.server.Turned())
