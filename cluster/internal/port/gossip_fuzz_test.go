@@ -113,6 +113,22 @@ func (v *victim) talk(t testing.TB, said []byte) []byte {
 	return answer
 }
 
+// workMax is how much time of a processor an input may take.
+const workMax = 100 * time.Millisecond
+
+// judge runs what an input does, and says whether it took too long. It is asked three times: the
+// collector of garbage may have been at work, too.
+func judge(run func()) bool {
+	for range 3 {
+		before := worked()
+		run()
+		if worked()-before <= workMax {
+			return true
+		}
+	}
+	return false
+}
+
 // fuzz runs say on a victim, a new one from time to time: what it learns stays with it.
 func fuzz(f *testing.F, say func(*victim, testing.TB, []byte)) {
 	v := newVictim(f)
@@ -122,8 +138,27 @@ func fuzz(f *testing.F, say func(*victim, testing.TB, []byte)) {
 			v.close()
 			v = newVictim(t)
 		}
-		say(v, t, said)
+		require.True(t, judge(func() { say(v, t, said) }), "more than %v of work", workMax)
 	})
+}
+
+// What works for too long each time is told from what did so once.
+func TestJudgesWork(t *testing.T) {
+	if worked() == 0 {
+		t.Skip("knows of no work here")
+	}
+	busy := func() {
+		for began := worked(); worked()-began <= workMax; {
+		}
+	}
+	require.False(t, judge(busy))
+	require.True(t, judge(func() {}))
+	runs := 0
+	require.True(t, judge(func() {
+		if runs++; runs == 1 {
+			busy()
+		}
+	}))
 }
 
 // meta is an origin, as a node's metadata has it.
