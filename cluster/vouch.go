@@ -20,9 +20,10 @@ import (
 type hearsay struct {
 	asked atomic.Bool // it is being asked
 
-	mu   sync.Mutex // guards what follows
-	list []copied
-	tops [ledger.Partitions]uint64 // up to which it has
+	mu    sync.Mutex // guards what follows
+	list  []copied
+	again []ledger.ID               // what it is to send again
+	tops  [ledger.Partitions]uint64 // up to which it has
 }
 
 // copied is such a slot.
@@ -66,15 +67,18 @@ func (n *Node) doubtCopy(s *ledger.Slot, from *session) bool {
 // askVouchers asks those of whom there are copies that they have not vouched for. Only the loop calls it.
 func (n *Node) askVouchers(v *view) {
 	for _, p := range v.all {
-		if h := p.hearsay.Load(); h != nil && !h.asked.Load() {
-			n.askVoucher(p, h, nil)
+		if h := p.hearsay.Load(); h != nil {
+			n.askVoucher(p, h)
 		}
 	}
 }
 
-// askVoucher asks one, and has it send some slots again.
-func (n *Node) askVoucher(p *peer, h *hearsay, again []ledger.ID) {
-	c, seen := &wire.Vouch{IDs: again}, map[int]bool{}
+// askVoucher asks one, and has it send some slots again; but one question at a time.
+func (n *Node) askVoucher(p *peer, h *hearsay) {
+	if h.asked.Swap(true) {
+		return
+	}
+	c, seen := &wire.Vouch{}, map[int]bool{}
 	h.mu.Lock()
 	k := 0
 	for ; k < len(h.list); k++ {
@@ -87,40 +91,46 @@ func (n *Node) askVoucher(p *peer, h *hearsay, again []ledger.ID) {
 		}
 	}
 	list := h.list[:k:k]
+	h.list, c.IDs, h.again = h.list[k:], h.again, nil
 	h.mu.Unlock()
-	if k == 0 && len(again) == 0 {
+	if k == 0 && len(c.IDs) == 0 {
+		h.asked.Store(false)
 		return
 	}
-	h.asked.Store(true)
 	err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindVouch, c, func(err error) { n.vouched(p, h, c, list, err) })
-	if err != nil {
-		h.asked.Store(false) // not connected yet
+	if err != nil { // not connected yet
+		h.mu.Lock()
+		h.list, h.again = append(list, h.list...), c.IDs
+		h.mu.Unlock()
+		h.asked.Store(false)
 	}
 }
 
 // vouched acts on what a peer says of some copies of its slots. Where it does not answer, or is of a
 // version that is not asked that, they are as good as those of who is gone.
 func (n *Node) vouched(p *peer, h *hearsay, c *wire.Vouch, list []copied, err error) {
+	top := map[int]uint64{}
 	h.mu.Lock()
-	h.list = h.list[len(list):]
-	if err == nil {
-		for i, part := range c.Parts {
+	for i, part := range c.Parts {
+		if err == nil {
 			h.tops[part] = max(h.tops[part], c.Tops[i])
 		}
+		top[part] = h.tops[part]
 	}
-	tops := h.tops
 	h.mu.Unlock()
-	var again []ledger.ID
 	for _, x := range list {
-		if err == nil && x.version > tops[x.id.Partition()] && n.ledger.Drop(x.id, p.origin, x.version) {
-			n.refuse(&n.refused.slots, "counts", x.by)
-			if len(again) < wire.VouchMost {
-				again = append(again, x.id)
-			}
+		if err != nil || x.version <= top[x.id.Partition()] || !n.ledger.Drop(x.id, p.origin, x.version) {
+			continue
 		}
+		n.refuse(&n.refused.slots, "counts", x.by)
+		h.mu.Lock()
+		if len(h.again) < wire.VouchMost {
+			h.again = append(h.again, x.id)
+		}
+		h.mu.Unlock()
 	}
 	h.asked.Store(false)
-	n.askVoucher(p, h, again)
+	n.askVoucher(p, h)
 }
 
 // serveVouch says up to which versions this node has counted, and sends again what is asked for.
