@@ -46,7 +46,9 @@ func TestHistoryIsBounded(t *testing.T) {
 		p, visit, report := bubble(t, n, status.Config{})
 		for range 400 {
 			visit("alice", 10)
+			n.mu.Lock()
 			n.stats.Forwarded += 20
+			n.mu.Unlock()
 			time.Sleep(time.Second)
 			synctest.Wait()
 			report()

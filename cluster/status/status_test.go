@@ -16,6 +16,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ var update = flag.Bool("update", false, "write the golden file anew")
 // fake is a node of which everything is known. It decides by itself.
 type fake struct {
 	*limiter.Local
+	mu      sync.Mutex // guards stats
 	stats   cluster.Stats
 	well    cluster.Condition
 	members []cluster.Member
@@ -52,9 +54,14 @@ func newFake() *fake {
 func (*fake) Name() string                   { return "a" }
 func (*fake) Addr() string                   { return "192.0.2.1:7946" }
 func (*fake) KeyID(key string) uint64        { return uint64(len(key)) }
-func (f *fake) Stats() cluster.Stats         { return f.stats }
 func (f *fake) Condition() cluster.Condition { return f.well }
 func (f *fake) Members() []cluster.Member    { return f.members }
+func (f *fake) Stats() cluster.Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stats
+}
+
 func (f *fake) Unreachable(context.Context) map[string][]string {
 	return map[string][]string{"c": {"b"}, "a": {"b"}, "d": {}}
 }
