@@ -46,14 +46,16 @@ func TestQuickstart(t *testing.T) {
 	assert.Contains(t, out, "\n"+strings.Repeat("400 ", 20)+strings.Repeat("429 ", 5)+"\n")
 	assert.Regexp(t, `HTTP/1.1 429 Too Many Requests\r\n(.+\r\n)*Retry-After: \d+\r\n`, out)
 	assert.Contains(t, out, `"code":"RATE_LIMIT_EXCEEDED"`)
+	assert.Contains(t, out, `"limit": "20 per 1m0s, fixed-window"`)
+	assert.Regexp(t, `"refuses": true(?s:.*)"remaining": 0(?s:.*)"holder": "node[123]"`, out)
 	assert.Contains(t, out, "\n429 429 429 429 429 \n", "after a crash")
 }
 
 // quickstart runs a script and ends whatever it has started.
 func quickstart(t *testing.T, script string) string {
 	t.Helper()
-	cluster, http := freeTens(t), freeTens(t)
-	script = strings.NewReplacer(":794", ":"+cluster, ":808", ":"+http, "/tmp/", t.TempDir()+"/").Replace(script)
+	cluster, http, admin := freeTens(t), freeTens(t), freeTens(t)
+	script = strings.NewReplacer(":794", ":"+cluster, ":808", ":"+http, ":909", ":"+admin, "/tmp/", t.TempDir()+"/").Replace(script)
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir, cmd.SysProcAttr = root, &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second
