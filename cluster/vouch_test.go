@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,5 +79,33 @@ func TestVouchesForWhatItMade(t *testing.T) {
 		slot.Version += 1
 		require.ErrorContains(t, x.says(x.a, wire.KindShip, &wire.Ship{Fingerprint: x.c.view.Load().table.Fingerprint(), Now: x.c.clock.now(),
 			Slots: []ledger.Slot{slot}}), errTooMany.Error())
+	})
+}
+
+// However many ask at once, and whatever comes meanwhile, each copy is asked about once, and nothing
+// is left in the list.
+func TestVouchersAreAskedOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newLies(t)
+		p := x.a.view.Load().byName["b"]
+		h := new(hearsay)
+		p.hearsay.Store(h)
+		var wg sync.WaitGroup
+		for w := range 4 {
+			wg.Go(func() {
+				for i := range 200 {
+					h.mu.Lock()
+					h.list = append(h.list, copied{ledger.ID{Lo: uint64(200*w + i)}, 1, "c"})
+					h.mu.Unlock()
+					x.a.askVoucher(p, h)
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		require.Empty(t, h.list)
+		require.False(t, h.asked.Load())
 	})
 }
