@@ -59,7 +59,7 @@ func TestPagesShowCodeThatCompiles(t *testing.T) {
 	assert.Positive(t, blocks)
 }
 
-// What these pages name of weir's packages is there, and so are the flags of its tests.
+// What these pages name of weir's packages is there.
 func TestShownNamesExist(t *testing.T) {
 	names, aliases := map[string]bool{}, map[string]string{}
 	for pkg, dir := range map[string]string{
