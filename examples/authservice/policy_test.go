@@ -149,7 +149,8 @@ func TestComplete(t *testing.T) {
 	require.NoError(t, options{trusted: []netip.Prefix{network("fd00::/8")}}.complete(&p))
 	assert.Equal(t, []netip.Prefix{network("10.0.0.0/8"), network("fd00::/8")}, p.Address.Trusted)
 	assert.Len(t, given.Address.Trusted, 1, "the caller's is unchanged")
-	assert.Equal(t, []string{"GET /health"}, p.Routes[len(p.Routes)-1].Patterns)
+	assert.Equal(t, []string{"GET /health"}, p.Routes[len(p.Routes)-2].Patterns)
+	assert.Equal(t, []string{"GET /health/live"}, p.Routes[len(p.Routes)-1].Patterns)
 
 	for pattern, own := range map[string]bool{
 		"GET /health": true, "/health": true, "POST  example.org/health": true,
@@ -157,7 +158,7 @@ func TestComplete(t *testing.T) {
 	} {
 		p := middleware.ReferencePolicy()
 		p.Routes = append(p.Routes, middleware.Exempt(pattern))
-		before := len(p.Routes)
+		before := len(p.Routes) + 1 // that of the liveness probe, in any case
 		require.NoError(t, options{}.complete(&p), pattern)
 		if own {
 			assert.Len(t, p.Routes, before, "%s: the file has made its choice", pattern)
