@@ -15,6 +15,7 @@ import (
 // With shares, what all sides of a split admit together of a window that begins two seconds
 // after the cut or later is no more than the quota, long before gossip has noticed it.
 func TestSharesSoonAfterACut(t *testing.T) {
+	t.Parallel()
 	for i, sides := range [][][]int{
 		{{0, 1, 2}, {3, 4}}, // this one is cut one way
 		{{0, 1, 2}, {3, 4}},

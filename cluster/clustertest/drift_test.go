@@ -16,6 +16,7 @@ import (
 // for long. However long the wires and uneven their delay, its node follows the others'
 // time as well as it can be known over such wires, copies are taken, and nothing is behind.
 func TestDriftOverALongWire(t *testing.T) {
+	t.Parallel()
 	l := limiter.Limit{Quota: 1000, Window: 30 * 24 * time.Hour, Lease: limiter.LeaseOff}
 	for _, c := range []struct{ rtt, jitter time.Duration }{
 		{rtt: time.Millisecond}, {rtt: 5 * time.Millisecond}, {rtt: 20 * time.Millisecond}, {rtt: 50 * time.Millisecond},

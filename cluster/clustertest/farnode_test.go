@@ -17,6 +17,7 @@ import (
 // others, so that a node which has just started hears late of what it holds. Those that are
 // asked for it meanwhile leave the answer to who knows: nothing is degraded.
 func TestRestartsNearAFarNode(t *testing.T) {
+	t.Parallel()
 	const near = 12 * time.Millisecond
 	for _, far := range []time.Duration{near, 75 * time.Millisecond, 200 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {

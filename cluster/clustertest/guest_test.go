@@ -15,6 +15,7 @@ import (
 // A process that began on one side of a split is news to the other side, when it heals.
 // It makes no larger share there before its side has told what it spent.
 func TestNewProcessWhileHealing(t *testing.T) {
+	t.Parallel()
 	const quota = 60
 	for _, mode := range []limiter.Split{limiter.SplitShare} {
 		for _, how := range []string{"crash", "leave", "expected"} {
@@ -57,6 +58,7 @@ func TestNewProcessWhileHealing(t *testing.T) {
 // Each side of a split gets a node that it did not have before. That makes neither of two
 // halves a majority, nor their shares more than the whole; and after the heal both count.
 func TestGuestsDoNotCount(t *testing.T) {
+	t.Parallel()
 	const quota = 60
 	for _, mode := range []limiter.Split{limiter.SplitShare, limiter.SplitQuorum} {
 		t.Run(mode.String(), func(t *testing.T) {

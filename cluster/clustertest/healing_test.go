@@ -21,6 +21,7 @@ import (
 // also when the split heals in it: no side may count those that came back before it knows
 // what they know.
 func TestQuotaHoldsWhileHealing(t *testing.T) {
+	t.Parallel()
 	const quota = 60
 	for _, mode := range []limiter.Split{limiter.SplitShare, limiter.SplitQuorum} {
 		for _, sides := range [][][]int{{{0, 2}, {1}}, {{0, 1, 4}, {2, 3}}, {{0, 1}, {2, 3}, {4, 5, 6}}} {

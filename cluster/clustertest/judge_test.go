@@ -61,6 +61,7 @@ func judgeImitation(t *testing.T, seed uint64, f flaw, a limiter.Algorithm) (wro
 }
 
 func TestOracleAcceptsWhatIsRight(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(flawSeeds / 10) {
 		for _, a := range []limiter.Algorithm{limiter.FixedWindow, limiter.TokenBucket} {
 			if a == limiter.TokenBucket && seed >= bucketSeeds {

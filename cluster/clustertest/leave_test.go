@@ -18,6 +18,7 @@ import (
 // A node leaves right after another one came back, which has not heard of it and hands
 // partitions over to it: none of them ends with it.
 func TestLeaverKeepsNothing(t *testing.T) {
+	t.Parallel()
 	for after := range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			after := time.Duration(after) * time.Millisecond

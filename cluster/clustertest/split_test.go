@@ -84,6 +84,7 @@ func splitAndHeal(t *testing.T, mode limiter.Split, cut [2]int, later int) {
 }
 
 func TestLongSplitHealsByItself(t *testing.T) {
+	t.Parallel()
 	for _, s := range []struct {
 		lasts time.Duration
 		sides [][]int

@@ -17,6 +17,7 @@ import (
 // Nodes that start at the same moment each take another newcomer for who held what they
 // are to hold. None of them may begin to decide before who really held it has handed over.
 func TestStartTogetherForgetsNothing(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{2, 3, 5} {
 		for _, latency := range []time.Duration{200 * time.Microsecond, 5 * time.Millisecond, 100 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%d over %v", n, latency), func(t *testing.T) {

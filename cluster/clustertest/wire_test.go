@@ -177,6 +177,7 @@ func TestWireBecomesLong(t *testing.T) {
 // A wire was longer than anybody waits, and is short again: that is found out, and who holds a
 // budget is asked again.
 func TestWireBecomesShort(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := New(t, 3, Options{})
 		l := limiter.Limit{Quota: 100_000, Window: 24 * time.Hour, Lease: limiter.LeaseOff}
