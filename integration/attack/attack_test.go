@@ -64,7 +64,7 @@ func TestNodesGoOnUnderAttack(t *testing.T) {
 		}, time.Minute, time.Millisecond, "%d sources", sources)
 		admitted := 0
 		for k := range 40 {
-			d, err := []*cluster.Node{a, b}[k%2].Take(context.Background(), fmt.Sprint(sources), limiter.Per(20, time.Hour), 1)
+			d, err := []*cluster.Node{a, b}[k%2].Take(context.Background(), fmt.Sprint(sources), limiter.Per(20, limiter.MaxWindow), 1)
 			require.NoError(t, err)
 			require.False(t, d.Degraded, "%d sources", sources)
 			if d.Allowed {
