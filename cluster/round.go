@@ -39,9 +39,13 @@ func (n *Node) takeRemote(ctx context.Context, kind uint8, c *takeCall) (limiter
 // remembered: by so much it is not known for when it was true.
 const heldUp = 100 * time.Millisecond
 
-// remember notes a denial that the holder gave.
+// remember notes a denial that the holder gave. As long as few answers of it were measured, all of
+// them may have been held up, and the fastest is none.
 func (n *Node) remember(r *round, d limiter.Decision) {
 	oneWay, now := r.by.pace.OneWay(), n.clock.age()
+	if !r.by.pace.Steady() && now-r.began >= heldUp {
+		return
+	}
 	if at := max(r.began, now-oneWay); at-r.began < oneWay+heldUp {
 		n.near.Deny(r.c.ID, &r.c.Limit, r.c.Cost, d, r.began, at, r.v.serial)
 	}

@@ -3,7 +3,6 @@
 package clustertest
 
 const (
-	raceEnabled  = false
 	seedsDefault = 200
 	bucketSeeds  = 10 // of imitated token buckets, which remember every token
 )

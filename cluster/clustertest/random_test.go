@@ -39,7 +39,7 @@ func TestRandom(t *testing.T) {
 		seeds = append(seeds, seed)
 	}
 	for _, seed := range foundOnce {
-		if *seedFlag == 0 && first == 1 && n < seed && !testing.Short() && !raceEnabled {
+		if *seedFlag == 0 && first == 1 && n < seed && !testing.Short() {
 			seeds = append(seeds, seed)
 		}
 	}
