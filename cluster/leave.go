@@ -62,11 +62,12 @@ func (n *Node) Leave(ctx context.Context) error {
 	return err
 }
 
-// passLast waits until those requests are answered that this node is passing on.
+// passLast waits until those requests are answered that this node is passing on, and the answers
+// are written: what is only queued is lost with its connection.
 func (n *Node) passLast(ctx context.Context) {
 	t := time.NewTicker(5 * time.Millisecond)
 	defer t.Stop()
-	for n.waits.passing.used.Load() > 0 {
+	for n.waits.passing.used.Load() > 0 || n.server.Answering() {
 		select {
 		case <-t.C:
 		case <-ctx.Done():

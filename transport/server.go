@@ -226,6 +226,19 @@ func (s *Server) handshake(raw net.Conn) (*Session, link, error) {
 	return session, l, welcomeDialer(l, reply)
 }
 
+// Answering says whether a request that Serve left open has not been answered yet, or an answer
+// has not been written: it would be lost with Close.
+func (s *Server) Answering() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.conns {
+		if session != nil && session.answering() {
+			return true
+		}
+	}
+	return false
+}
+
 // Close closes every connection and waits for all goroutines of the Server. The user
 // stops accepting first, or after: a connection that comes late is closed.
 func (s *Server) Close() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -231,6 +232,41 @@ func TestLateAnswers(t *testing.T) {
 		l.peer.Close()
 		synctest.Wait()
 		assert.ErrorIs(t, book.answer(3, ""), ErrClosed, "nobody is there any more")
+	})
+}
+
+// What Close would lose is known: what is open, what is queued, and what is being written.
+func TestAnswering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &ledger{}
+		l, stop := newLab(t, Config{}, Config{}, funcHandler{serve: book.leaveOpen})
+		defer stop()
+		a := admitted(t, l.srv, 64)
+		assert.False(t, l.srv.Answering())
+		for id := range uint64(2) {
+			_, err := a.Write(request(id+1, 1, ""))
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		assert.True(t, l.srv.Answering(), "two are open")
+		require.NoError(t, book.answer(0, ""))
+		synctest.Wait()
+		assert.True(t, l.srv.Answering(), "one is")
+		require.NoError(t, book.answer(1, strings.Repeat("x", 100)))
+		assert.True(t, l.srv.Answering(), "it is queued")
+		synctest.Wait()
+		assert.True(t, l.srv.Answering(), "more than the peer has read of it is being written")
+		_, err := io.ReadFull(a, make([]byte, 100))
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.False(t, l.srv.Answering())
+		_, err = a.Write(request(3, 1, ""))
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.True(t, l.srv.Answering())
+		_ = a.Close()
+		synctest.Wait()
+		assert.False(t, l.srv.Answering(), "nobody waits for it")
 	})
 }
 

@@ -30,10 +30,11 @@ type Session struct {
 	out  []byte       // answers to what has been read; of the reading goroutine alone
 	open atomic.Int64 // requests that are to be answered later
 
-	mu     sync.Mutex // guards what follows, and link.key; never held while writing
-	late   []byte     // answers not yet taken by the writing goroutine
-	spare  []byte     // the other buffer, nil while it is being written
-	closed bool
+	mu      sync.Mutex // guards what follows, and link.key; never held while writing
+	late    []byte     // answers not yet taken by the writing goroutine
+	spare   []byte     // the other buffer, nil while it is being written
+	writing bool       // answers were taken, and not all of them are written
+	closed  bool
 }
 
 func newSession(s *Server, l link, value any) *Session {
@@ -64,8 +65,8 @@ func (s *Session) Close() { s.end() }
 // also before Serve has returned, and does not block. An error says that the peer will
 // not get the answer.
 func (s *Session) Answer(id uint64, body []byte, failure error) error {
-	s.open.Add(-1)
 	s.mu.Lock()
+	s.open.Add(-1)
 	if s.closed {
 		s.mu.Unlock()
 		return ErrClosed
@@ -203,16 +204,23 @@ func (s *Session) writeLate() {
 		runtime.Gosched() // others may be about to answer, too: one write for all
 		s.mu.Lock()
 		buf := s.late
-		s.late, s.spare = s.spare, nil
+		s.late, s.spare, s.writing = s.spare, nil, len(buf) > 0
 		s.mu.Unlock()
 		if len(buf) > 0 && s.write(buf) != nil {
 			s.end()
 			return
 		}
 		s.mu.Lock()
-		s.spare = buf[:0]
+		s.spare, s.writing = buf[:0], false
 		s.mu.Unlock()
 	}
+}
+
+// answering says whether the peer still waits for something that was left open, or is queued.
+func (s *Session) answering() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && (s.open.Load() > 0 || len(s.late) > 0 || s.writing)
 }
 
 // write writes all of buf, or ends the session when the peer does not read for
