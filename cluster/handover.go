@@ -68,7 +68,7 @@ func (n *Node) handOver() {
 			continue
 		}
 		if to.table.Load() != v.table.Fingerprint() {
-			n.askTable(to)
+			n.askTable(v, to)
 			continue
 		}
 		n.cede(v, part, to)
@@ -92,13 +92,13 @@ func (n *Node) pass() {
 
 // askTable asks an owner which ring it has. One that has another would send the partition
 // on, or back.
-func (n *Node) askTable(p *peer) {
+func (n *Node) askTable(v *view, p *peer) {
 	if p.tableAsked.Swap(true) {
 		return
 	}
 	c := &wire.Table{}
 	err := p.calls.Start(time.Now().Add(n.waitFor(p)), wire.KindTable, c, func(err error) {
-		if err == nil && p.table.Swap(c.Fingerprint) != c.Fingerprint {
+		if err == nil && n.view.Load().table == v.table && p.table.Swap(c.Fingerprint) != c.Fingerprint {
 			n.kick(n.flush)
 		}
 		p.tableAsked.Store(false) // and again with the next beat, if it is not ours yet
@@ -182,6 +182,9 @@ func (n *Node) completed(c *wire.Complete, from *session) error {
 	}
 	if err := from.full(); err != nil {
 		return err
+	}
+	if s.Owner == e.From {
+		p.table.Store(0) // whatever it said: its ring names another
 	}
 	n.stepSeenLocked(v, c.Part, &s, e)
 	return nil

@@ -111,6 +111,56 @@ func TestCedesOnlyToTheSameRing(t *testing.T) {
 	})
 }
 
+// That two had the same ring once says nothing of when one of them has it again: what a holder
+// was told before its ring changed is forgotten with the change.
+func TestForgetsTheRingsOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
+		time.Sleep(5 * time.Second)
+		a := nodes[0]
+		mine := *a.view.Load()
+		other := mine
+		b := mine.byName["b"]
+		require.Equal(t, mine.table.Fingerprint(), b.table.Load())
+		a.askTable(&mine, b) // the answer comes when the ring is another
+		other.table, other.self, other.peers = newTable(t, "b"), -1, []*peer{b}
+		a.moveTo(&other)
+		synctest.Wait()
+		require.Zero(t, b.table.Load())
+		b.table.Store(other.table.Fingerprint() + 1) // of a ring that is ahead of this one
+		a.moveTo(&mine)
+		require.Equal(t, other.table.Fingerprint()+1, b.table.Load())
+	})
+}
+
+// Two whose rings name each other, and who think that the other has the same, do not send a
+// partition back and forth: it would be in the air for as long as they do, and nobody decide.
+func TestNoBackAndForth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b")
+		a, b := nodes[0], nodes[1]
+		time.Sleep(5 * time.Second)
+		mine := a.view.Load()
+		part := 0
+		for !mine.owns(part) {
+			part++
+		}
+		number := a.seats.of[part].Known().Number
+		other := *mine
+		other.table, other.self, other.peers = newTable(t, "b"), -1, []*peer{mine.byName["b"]}
+		a.view.Store(&other)
+		mine.byName["b"].table.Store(other.table.Fingerprint())
+		b.view.Load().byName["a"].table.Store(mine.table.Fingerprint())
+		a.transfer(mine, &other)
+		a.kick(a.flush)
+		time.Sleep(time.Second)
+		require.LessOrEqual(t, max(a.seats.of[part].Known().Number, b.seats.of[part].Known().Number), number+2)
+		require.Equal(t, Partitions, a.Stats().Holding+b.Stats().Holding)
+		a.view.Store(mine)
+		a.transfer(&other, mine)
+	})
+}
+
 // A "complete" that is on its way when its receiver is lost from sight is sent on the new
 // connection when that one is back.
 func TestCompleteToWhoIsBack(t *testing.T) {

@@ -174,6 +174,9 @@ func (n *Node) moveTo(v *view) {
 	}
 	if n.view.Store(v); v.table != old.table {
 		n.ringChanges.Add(1)
+		for _, p := range v.all { // that they had it, too, says nothing of when it is this node's again
+			p.table.CompareAndSwap(old.table.Fingerprint(), 0)
+		}
 	}
 	n.renewPeers() // SetSecrets may have seen the old view
 	n.transfer(old, v)
