@@ -89,26 +89,31 @@ func TestPrometheus(t *testing.T) {
 	})
 	require.EqualValues(t, 100, p.value(`max(weir_overshoot_bound{rule="default"})`), "one node missing, split: full")
 	for _, q := range queries(t) {
-		got, err := p.query(q)
+		got, err := p.query(q.expr)
 		require.NoError(t, err, q)
 		require.NotEmpty(t, got, q)
-		t.Logf("%3d series, first %s: %s", len(got), got[0], q)
+		t.Logf("| %s | `%s` | %d | %s |", q.panel, strings.ReplaceAll(q.expr, "|", `\|`), len(got), got[0])
 	}
 	p.alerts(t, fires)
 }
 
-// queries are the dashboard's, with its variables filled in.
-func queries(t *testing.T) (all []string) {
+// query is one of the dashboard's, with its variables filled in.
+type query struct{ panel, expr string }
+
+func queries(t *testing.T) (all []query) {
 	b, err := os.ReadFile("../dashboard.json")
 	require.NoError(t, err)
 	var d struct {
-		Panels []struct{ Targets []struct{ Expr string } }
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
 	}
 	require.NoError(t, json.Unmarshal(b, &d))
 	fill := strings.NewReplacer("$__rate_interval", "5s", "$job", ".*", "$instance", ".*")
 	for _, panel := range d.Panels {
 		for _, target := range panel.Targets {
-			all = append(all, fill.Replace(target.Expr))
+			all = append(all, query{panel.Title, fill.Replace(target.Expr)})
 		}
 	}
 	require.Greater(t, len(all), 20)
