@@ -38,7 +38,7 @@ type Look struct {
 	// Decision is that of a take of nothing: Remaining is what is left.
 	Decision limiter.Decision
 	// Refuses says that a request with a cost of 1 would be refused because of this, and Wait for how
-	// long: 0 for ever, where the quota is 0.
+	// long: 0 for ever, where the quota is 0. Of a rule with [Rule.Shadow] it says what it would be without.
 	Refuses bool
 	Wait    time.Duration
 }

@@ -23,9 +23,11 @@ type Key struct {
 	// parts takes a subject apart; nil if it has none.
 	parts func(subject string) []string
 	// word is the subject of what a person writes; nil if that is the subject.
-	word func(policy Address, word string) string
+	word func(policy Address, word string) (string, error)
 	// joins are the keys of a Join.
 	joins []Key
+	// shared says that there is no subject: it is Shared.
+	shared bool
 }
 
 // appendSubject appends the subject of r to b, or reports that there is none. It gets a
@@ -62,7 +64,9 @@ func simple(name string, f appendSubject) Key {
 
 // Shared puts all requests on one budget.
 func Shared() Key {
-	return simple("shared", func(b []byte, _ *http.Request) ([]byte, bool) { return b, true })
+	k := simple("shared", func(b []byte, _ *http.Request) ([]byte, bool) { return b, true })
+	k.shared = true
+	return k
 }
 
 // Func is a key of your own. An empty subject counts as absent. f must be safe for
@@ -109,7 +113,7 @@ func Join(keys ...Key) Key {
 // Subjects of different keys never meet: a client that sends an address as its API
 // key does not spend that address's budget.
 func FirstOf(keys ...Key) Key {
-	return Key{name: combined("first-of", keys), parts: firstOf(keys), bind: func(bd binding) (appendSubject, error) {
+	return Key{name: combined("first-of", keys), parts: firstOf(keys), word: firstWord(keys), bind: func(bd binding) (appendSubject, error) {
 		parts, err := bindAll(keys, bd)
 		if err != nil {
 			return nil, err

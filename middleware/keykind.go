@@ -22,7 +22,7 @@ func ClientIP() Key {
 // ClientIPBy is [ClientIP] with an Address of its own instead of the policy's.
 func ClientIPBy(a Address) Key {
 	bind := sync.OnceValues(a.bind) // not for each pattern of a route anew
-	own := func(_ Address, word string) string { return addressOf(a, word) }
+	own := func(_ Address, word string) (string, error) { return addressOf(a, word) }
 	return Key{name: "client-ip", word: own, bind: func(bd binding) (appendSubject, error) {
 		bd.reads.header(a.names()...)
 		subject, err := bind()
@@ -36,7 +36,7 @@ func ClientIPBy(a Address) Key {
 
 // PeerIP is the address of the socket's peer, whatever the policy trusts. IPv6 counts by /64.
 func PeerIP() Key {
-	own := func(_ Address, word string) string { return addressOf(Address{}, word) }
+	own := func(_ Address, word string) (string, error) { return addressOf(Address{}, word) }
 	return Key{name: "peer-ip", word: own, bind: func(binding) (appendSubject, error) { return Address{}.bind() }}
 }
 
@@ -85,7 +85,7 @@ func Cookie(name string) Key {
 // Bearer is the bearer token of the Authorization header (RFC 6750), hashed: the token
 // itself is in no key, event or log.
 func Bearer() Key {
-	hashed := func(_ Address, token string) string { return BearerSubject(token) }
+	hashed := func(_ Address, token string) (string, error) { return BearerSubject(token), nil }
 	return Key{name: "bearer", word: hashed, bind: func(bd binding) (appendSubject, error) {
 		bd.reads.header("Authorization")
 		return appendBearer, nil

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,12 +35,21 @@ type Explained struct {
 	Rules  []ExplainedRule `json:"rules"`
 }
 
+// Whole says that all rules that were asked for have answered.
+func (x *Explained) Whole() bool {
+	return x.Error == "" && !slices.ContainsFunc(x.Rules, func(r ExplainedRule) bool { return r.Error != "" })
+}
+
 // ExplainedRule is what there is to know of a subject under one rule.
 type ExplainedRule struct {
-	Rule    string   `json:"rule"`
-	Key     string   `json:"key"`
-	ID      string   `json:"id"`
-	Limit   string   `json:"limit"`
+	Rule string `json:"rule"`
+	Key  string `json:"key"`
+	// Error says why no request's subject under this rule can be the one asked for. Then there is no more.
+	Error string `json:"error,omitempty"`
+	ID    string `json:"id"`
+	Limit string `json:"limit"`
+	// Shadow says that the rule refuses nobody, whatever Refuses says.
+	Shadow  bool     `json:"shadow,omitempty"`
 	Refuses bool     `json:"refuses"`
 	Budgets []Budget `json:"budgets"`
 
@@ -86,8 +96,11 @@ func (p *Page) explain(ctx context.Context, q Question) *Explained {
 	if q.Rule != "" {
 		rules = slices.DeleteFunc(rules, func(r middleware.Rule) bool { return r.Name != q.Rule })
 	}
-	if len(rules) == 0 {
+	switch {
+	case len(rules) == 0:
 		x.Error = "the policy has no such rule"
+	case len(rules) > explainMost:
+		x.Error = fmt.Sprintf("only the first %d of %d rules were asked: name one", explainMost, len(rules))
 	}
 	for _, rule := range rules[:min(len(rules), explainMost)] {
 		r, err := p.explainRule(ctx, g, rule, q.Subject)
@@ -95,7 +108,7 @@ func (p *Page) explain(ctx context.Context, q Question) *Explained {
 			x.Error = fmt.Sprintf("rule %q: %v", rule.Name, err)
 			return x
 		}
-		if r.Refuses {
+		if r.Refuses && !r.Shadow {
 			x.Denies = append(x.Denies, r.Rule)
 		}
 		x.Rules = append(x.Rules, *r)
@@ -104,7 +117,13 @@ func (p *Page) explain(ctx context.Context, q Question) *Explained {
 }
 
 func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, rule middleware.Rule, words []string) (*ExplainedRule, error) {
+	r := &ExplainedRule{Rule: rule.Name, Key: rule.Key.String(), Limit: limitText(rule.Limit), Shadow: rule.Shadow,
+		Budgets: []Budget{}, Copies: []string{}, Counts: []Held{}, Leases: []Held{}}
 	parts, err := g.Parts(rule.Name, words...)
+	if errors.Is(err, middleware.ErrParts) {
+		r.Error = err.Error()
+		return r, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +135,7 @@ func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, rule m
 	if err != nil {
 		return nil, err
 	}
-	r := &ExplainedRule{Rule: rule.Name, Key: rule.Key.String(), ID: idText(id), Limit: limitText(rule.Limit), Budgets: []Budget{}}
+	r.ID = idText(id)
 	for _, l := range looks {
 		r.Refuses = r.Refuses || l.Refuses
 		r.Budgets = append(r.Budgets, Budget{Of: l.Of, Limit: limitText(l.Limit), Remaining: l.Decision.Remaining,
@@ -136,10 +155,9 @@ func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, rule m
 // locate adds where the budget is.
 func (r *ExplainedRule) locate(e cluster.Explanation) {
 	r.Partition, r.Owner, r.Holder, r.Term = e.Partition, e.Owner, e.Holder, e.Term
-	r.Copies = append([]string{}, e.Copies...)
+	r.Copies = append(r.Copies, e.Copies...)
 	r.Here, r.Denied = e.Here, e.Denied.Seconds()
 	r.Path, r.Degraded = e.Decision.Path.String(), e.Decision.Degraded
-	r.Counts, r.Leases = []Held{}, []Held{}
 	for _, c := range e.Counts {
 		r.Counts = append(r.Counts, Held{c.Node, c.Taken})
 	}

@@ -50,6 +50,10 @@ func (p *Page) post(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the form cannot be read", http.StatusBadRequest)
 		return
 	}
+	if len(r.PostForm) == 0 {
+		http.Error(w, "the form is empty: it has rule and subject, as application/x-www-form-urlencoded", http.StatusBadRequest)
+		return
+	}
 	q, ok := questionOf(r.PostForm.Get("rule"), r.PostForm["subject"])
 	if !ok {
 		http.Error(w, "the subject is too long", http.StatusBadRequest)
@@ -90,8 +94,11 @@ func (p *Page) reset(w http.ResponseWriter, r *http.Request, q Question) (done s
 	ctx, cancel := context.WithTimeout(r.Context(), explainTimeout)
 	defer cancel()
 	parts, err := g.Parts(q.Rule, q.Subject...)
-	if err != nil {
-		return refuse(http.StatusBadRequest, "the policy has no such rule")
+	switch {
+	case err != nil:
+		return refuse(http.StatusBadRequest, "not reset: "+err.Error())
+	case len(parts) == 0 && len(q.Subject) > 0:
+		return refuse(http.StatusBadRequest, "not reset: the rule has one budget for all, whatever the subject; ask without one")
 	}
 	if err := g.Reset(ctx, q.Rule, parts...); err != nil {
 		return refuse(http.StatusServiceUnavailable, "not reset: "+err.Error())

@@ -238,6 +238,74 @@ func TestExplainCountsNothing(t *testing.T) {
 	assert.NotEmpty(t, l.report(url.Values{"rule": {"nonesuch"}}).Explained.Error)
 }
 
+// What the answer says is of budgets that requests spend: a shared one is everybody's, and of a rule under
+// which nobody can be that subject, or that was not asked, nothing is said.
+func TestExplainSaysNothingOfNobody(t *testing.T) {
+	l := newLab(t, newFake(), status.Config{AllowReset: true}, func(p *middleware.Policy) {
+		p.Always[0].Limit = limiter.Per(2, time.Hour)
+		p.Default = append(p.Default,
+			middleware.Rule{Name: "pair", Limit: limiter.Per(9, time.Hour), Key: middleware.Join(middleware.Header("A"), middleware.Header("B"))},
+			middleware.Rule{Name: "never", Limit: limiter.Per(0, time.Hour), Key: middleware.Header("C"), Absent: middleware.AbsentSkip},
+			middleware.Rule{Name: "watched", Limit: limiter.Per(1, time.Hour), Key: middleware.Header("X-User"), Shadow: true})
+	})
+	l.visit("alice", 3)
+	const fine = "No rule would refuse"
+	x := l.report(url.Values{"subject": {"alice"}}).Explained
+	require.Len(t, x.Rules, 5)
+	assert.Equal(t, []string{"all", "never"}, x.Denies)
+	assert.Contains(t, x.Rules[3].Error, "the number of words for join(header A, header B) is 2, not 1")
+	assert.True(t, x.Rules[4].Shadow && x.Rules[4].Refuses, "it would, but for that")
+	_, page := l.post("", url.Values{"rule": {"watched"}, "subject": {"alice"}})
+	assert.Contains(t, page, fine)
+	assert.Contains(t, page, "in shadow: it refuses nobody")
+	_, text := l.post("?format=json", url.Values{"subject": {"alice"}})
+	assert.NotContains(t, text, "null")
+	_, page = l.post("", url.Values{"rule": {"never"}, "subject": {"alice"}})
+	assert.NotContains(t, page, ", partition 0", "it has no budget")
+	for _, subject := range []string{"alice", "alice\n\nb\nc"} {
+		_, page := l.post("", url.Values{"rule": {"pair"}, "subject": {subject}})
+		assert.NotContains(t, page, fine, subject)
+		assert.Contains(t, page, "the number of words", subject)
+	}
+	_, page = l.post("", url.Values{"rule": {"pair"}, "subject": {"a\r\nb"}})
+	assert.Contains(t, page, fine)
+	_, page = l.post("", url.Values{"rule": {"login"}})
+	assert.Contains(t, page, fine+" a request without a key")
+
+	_, page, _ = l.get("")
+	token := regexp.MustCompile(`name="token" value="([^"]+)"`).FindStringSubmatch(page)[1]
+	for rule, subject := range map[string]string{"all": "alice", "pair": "alice"} {
+		code, body := l.post("", url.Values{"action": {"reset"}, "rule": {rule}, "subject": {subject}, "token": {token}})
+		assert.Equal(t, 400, code, body)
+	}
+	assert.Equal(t, []string{"all"}, l.report(url.Values{"rule": {"all"}}).Explained.Denies)
+	code, body := l.post("", url.Values{"action": {"reset"}, "rule": {"all"}, "token": {token}})
+	assert.Equal(t, 200, code, body)
+	assert.Empty(t, l.report(url.Values{"rule": {"all"}}).Explained.Denies)
+}
+
+// Of more rules than are asked at a time the answer does not speak for the rest.
+func TestExplainOfManyRules(t *testing.T) {
+	l := newLab(t, newFake(), status.Config{}, func(p *middleware.Policy) {
+		for i := range 60 {
+			p.Default = append(p.Default, middleware.Rule{Name: fmt.Sprintf("r%d", i), Limit: limiter.Per(9, time.Hour), Key: middleware.Header("A")})
+		}
+	})
+	_, page := l.post("", url.Values{"subject": {"alice"}})
+	assert.NotContains(t, page, "No rule would refuse")
+	assert.Contains(t, page, "only the first 50 of 62 rules were asked: name one")
+}
+
+// A body that is no form is no question.
+func TestFormOnly(t *testing.T) {
+	l := newLab(t, newFake(), status.Config{}, nil)
+	for _, kind := range []string{"application/json", "multipart/form-data; boundary=x", ""} {
+		code, body := l.post("", url.Values{"rule": {"login"}, "subject": {"alice"}}, func(r *http.Request) { r.Header.Set("Content-Type", kind) })
+		assert.Equal(t, 400, code, kind)
+		assert.NotContains(t, body, "would refuse", kind)
+	}
+}
+
 // A reset needs the option, the token of this browser's page, and no other site behind it.
 func TestResetNeedsToken(t *testing.T) {
 	token := regexp.MustCompile(`name="token" value="([^"]+)"`)
