@@ -133,6 +133,28 @@ func TestForgetsTheRingsOfOthers(t *testing.T) {
 	})
 }
 
+// After a restart so quick that it is one change of members, the ring is as it was; all tell anew that
+// they have sent what is due by it.
+func TestQuickRestartIsToldAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, _, _ := startCounted(t, simnet.New(simnet.Options{Latency: 200 * time.Microsecond}), "a", "b", "c")
+		time.Sleep(5 * time.Second)
+		a, c := nodes[0], nodes[2]
+		v := a.view.Load()
+		require.True(t, v.caught)
+		p := membership.Process{Name: "c", Origin: c.origin + 1}
+		require.True(t, a.members.Restarted(p, c.Addr(), a.clock.age()))
+		require.True(t, a.members.CaughtUp(p, v.table.Fingerprint())) // so it is b that is waited for
+		a.rebuild()
+		require.Equal(t, v.table.Fingerprint(), a.view.Load().table.Fingerprint())
+		require.False(t, a.view.Load().caught)
+		require.False(t, a.members.HasCaughtUp("b", v.table.Fingerprint()))
+		require.Zero(t, v.byName["b"].caughtUp.Load(), "nor has b been told")
+		time.Sleep(time.Second)
+		require.True(t, a.members.HasCaughtUp("b", v.table.Fingerprint()))
+	})
+}
+
 // Two whose rings name each other, and who think that the other has the same, do not send a
 // partition back and forth: it would be in the air for as long as they do, and nobody decide.
 func TestNoBackAndForth(t *testing.T) {

@@ -86,7 +86,7 @@ func (n *Node) rebuild() {
 	first := old
 	if len(restarted) > 0 {
 		n.moveTo(n.makeView(old, now.Without(restarted)))
-		old = n.view.Load()
+		old, now = n.view.Load(), now.Turned(old.table.Fingerprint())
 	}
 	v := n.makeView(old, now)
 	n.moveTo(v)
@@ -174,9 +174,7 @@ func (n *Node) moveTo(v *view) {
 	}
 	if n.view.Store(v); v.table != old.table {
 		n.ringChanges.Add(1)
-		for _, p := range v.all { // that they had it, too, says nothing of when it is this node's again
-			p.table.CompareAndSwap(old.table.Fingerprint(), 0)
-		}
+		n.forgetTable(old.table.Fingerprint(), v)
 	}
 	n.renewPeers() // SetSecrets may have seen the old view
 	n.transfer(old, v)
@@ -193,6 +191,16 @@ func (n *Node) moveTo(v *view) {
 		n.returnLeases(func(from ledger.Origin, a limiter.Algorithm) bool {
 			return a != limiter.TokenBucket && slices.Contains(gone, from)
 		})
+	}
+}
+
+// forgetTable forgets who had a table, and who has told whom all that was due by it: when it is
+// this node's again, that need not be so.
+func (n *Node) forgetTable(fingerprint uint64, v *view) {
+	n.members.Turned(fingerprint)
+	for _, p := range v.all {
+		p.table.CompareAndSwap(fingerprint, 0)
+		p.caughtUp.CompareAndSwap(fingerprint, 0)
 	}
 }
 

@@ -16,6 +16,7 @@
 //	Learn            another node tells what it knows             (roster.go)
 //	Silent, Heard    a process has not answered this node for a while, or does again
 //	CaughtUp         a process has sent all that is due by a table
+//	Turned           that table is not this node's any more
 //	NoGuests         a snapshot found nobody missing, and nobody just back
 //
 // # News belongs to a process

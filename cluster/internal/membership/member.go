@@ -94,6 +94,16 @@ func (x *Member) back(age time.Duration) bool {
 // Agreed says whether it lives, and gossip says so too.
 func (x *Member) Agreed() bool { return x.Live && x.said > 0 && !x.denied }
 
+// turned is a node as it is when a table is not the one any more by which it may have caught up.
+func (x *Member) turned(fingerprint uint64) *Member {
+	if x.caughtUp != fingerprint {
+		return x
+	}
+	y := *x
+	y.caughtUp = 0
+	return &y
+}
+
 // HasCaughtUp says whether it has sent all that is due by a table.
 func (x *Member) HasCaughtUp(fingerprint uint64) bool { return x.caughtUp == fingerprint }
 

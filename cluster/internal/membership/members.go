@@ -172,6 +172,16 @@ func (m *Members) CaughtUp(p Process, fingerprint uint64) bool {
 	return true
 }
 
+// Turned notes that a table, which has a fingerprint, is not this node's any more: who had caught up
+// by it has not when it is again.
+func (m *Members) Turned(fingerprint uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, x := range m.byName {
+		m.byName[x.Name] = x.turned(fingerprint)
+	}
+}
+
 // Silent notes that a living process has not answered this node for SilentAfter: gossip may
 // take long to say that it is gone, and never does of one that only others reach. It says
 // whether that was news.

@@ -56,6 +56,16 @@ func (s *Snapshot) Without(names []string) *Snapshot {
 	return &t
 }
 
+// Turned is the snapshot as it is after Members.Turned.
+func (s *Snapshot) Turned(fingerprint uint64) *Snapshot {
+	t := *s
+	t.Members = slices.Clone(s.Members)
+	for i, x := range t.Members {
+		t.Members[i] = x.turned(fingerprint)
+	}
+	return &t
+}
+
 // Healing says whether a node came back less than HealTime ago.
 func (s *Snapshot) Healing() bool { return s.BackAt != 0 && s.age-s.BackAt < HealTime }
 

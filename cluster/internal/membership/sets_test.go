@@ -128,6 +128,21 @@ func TestTheBarrierIsThatOfOneTable(t *testing.T) {
 	require.Equal(t, []string{"c", "self"}, m.Snapshot(noon+forget).Sets(table).Base)
 }
 
+// Who caught up by a table says so again when it is the table once more.
+func TestTurned(t *testing.T) {
+	m := known(who("b c")...)
+	require.True(t, m.CaughtUp(proc("b", 1), table))
+	require.True(t, m.CaughtUp(proc("c", 1), table+1)) // it is ahead
+	before := m.Snapshot(noon)
+	m.Turned(table)
+	for _, s := range []*Snapshot{before.Turned(table), m.Snapshot(noon)} {
+		require.False(t, s.Without([]string{"c"}).CaughtUp(table))
+		require.True(t, s.Without([]string{"b"}).CaughtUp(table+1))
+	}
+	require.True(t, before.Without([]string{"c"}).CaughtUp(table), "a snapshot never changes")
+	require.True(t, m.CaughtUp(proc("b", 1), table), "it is news")
+}
+
 // A node that has a new process is, for a moment, as if it were not there.
 func TestSnapshotWithout(t *testing.T) {
 	s := known(who("b c! d-")...).Snapshot(noon).Without([]string{"c"})
