@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weir-go/weir/cluster/clustertest/simnet"
 	"github.com/weir-go/weir/cluster/internal/ctime"
+	"github.com/weir-go/weir/cluster/internal/wire"
 )
 
 // A clock that is put back by an hour loses nothing and stops nothing.
@@ -60,6 +62,42 @@ func TestClockThatBlocks(t *testing.T) {
 		close(gate)
 		close(done)
 	})
+}
+
+// An answer that took long in one direction alone says that a peer lived longer, and has another time.
+// With the next one that is over: the clock does not go on to where it was to go.
+func TestBadReadingIsForgotten(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) { badReading(t, cut) })
+	}
+}
+
+func badReading(t *testing.T, cut bool) {
+	nw := simnet.New(simnet.Options{Latency: 5 * time.Millisecond})
+	nodes, _, _ := startCounted(t, nw, "a", "b")
+	time.Sleep(time.Minute)
+	a := nodes[0]
+	v, begin := a.view.Load(), a.clock.At(0)
+	p := v.byName["b"]
+	require.Nil(t, a.reference(v), "it lives longest")
+	r := ctime.Reading{Want: begin + int64(400*time.Millisecond), Born: -time.Second, At: a.clock.age() - time.Second, Trip: time.Second}
+	p.time = ctime.Peer{}
+	best, _ := p.time.Heard(r, &a.clock.Clock)
+	a.heardTime(p, &wire.Time{}, best)
+	require.Equal(t, 400*time.Millisecond, a.clock.Error())
+	if cut {
+		nw.Cut("a", "b")
+		nw.Cut("b", "a")
+	}
+	time.Sleep(time.Minute)
+	require.Nil(t, a.reference(a.view.Load()))
+	require.Zero(t, a.clock.Error())
+	moved := time.Duration(a.clock.At(0) - begin)
+	if cut { // until b is given up
+		require.LessOrEqual(t, moved, 15*time.Second/100)
+	} else {
+		require.LessOrEqual(t, moved, (syncPeriod+time.Second)/100)
+	}
 }
 
 // Of peers that are known and answer, the longest-lived is followed.

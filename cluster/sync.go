@@ -74,6 +74,9 @@ func (n *Node) syncClocks(v *view, period bool) {
 	ref, all := n.reference(v), n.remeasure.Swap(false)
 	if period {
 		n.syncTurn++
+		if ref == nil { // who was followed is gone, or another is known better
+			n.clock.Rest()
+		}
 	}
 	for i, p := range v.all {
 		due := all || !p.time.Agreed() || period && (p == ref || n.syncTurn%len(v.all) == i)
@@ -109,9 +112,10 @@ func (n *Node) syncClocks(v *view, period bool) {
 func (n *Node) heardTime(p *peer, c *wire.Time, best ctime.Reading) {
 	v := n.view.Load()
 	ref, alone := n.elect(v)
-	switch off := n.clock.Off(best.Want); {
+	off := n.clock.Off(best.Want)
+	n.aim(ref, alone)
+	switch {
 	case ref != nil && !ref.time.Near(&n.clock.Clock):
-		n.clock.Follow(ref.time.Says())
 		n.kick(n.steps) // the loop is the one that moves it
 	case !p.time.Near(&n.clock.Clock):
 		// Not the first time: it is this node's clock that has jumped, if soon all say so.
@@ -119,14 +123,23 @@ func (n *Node) heardTime(p *peer, c *wire.Time, best ctime.Reading) {
 		if times := p.refused.Add(1); times == 2 || times > 2 && (off-before).Abs() >= ctime.StepOver {
 			n.refuse(&n.refused.clockSteps, "clock steps", p.name)
 		}
-	case p != ref:
-		p.refused.Store(0)
 	default:
 		p.refused.Store(0)
-		n.clock.Alone(alone)
-		n.clock.Follow(best)
-		n.wall.Follow(c.Agree)
+		if p == ref {
+			n.wall.Follow(c.Agree)
+		}
 	}
+}
+
+// aim has the clock follow the reference, as it is known now: what was aimed at before may have been
+// another one's time, by a reading that was worth little.
+func (n *Node) aim(ref *peer, alone bool) {
+	if ref == nil {
+		n.clock.Rest()
+		return
+	}
+	n.clock.Alone(alone)
+	n.clock.Follow(ref.time.Says())
 }
 
 // disagree says whether a peer that answers has another time than this node, or its

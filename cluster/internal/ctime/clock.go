@@ -33,6 +33,7 @@ type Clock struct {
 	offset atomic.Int64 // own time at the age 0
 	ahead  atomic.Int64 // cluster time less own time
 	target atomic.Int64 // what the two should come to
+	rests  atomic.Bool  // or not: nobody is followed
 
 	alone atomic.Bool  // one node alone says so
 	spare atomic.Int64 // by how much one alone may move it; of who slews
@@ -65,14 +66,23 @@ func (c *Clock) Off(want int64) time.Duration {
 }
 
 // Error is by how much cluster time should be later.
-func (c *Clock) Error() time.Duration { return c.Off(c.target.Load()) }
+func (c *Clock) Error() time.Duration {
+	if c.rests.Load() {
+		return 0
+	}
+	return c.Off(c.target.Load())
+}
 
 // Follow aims at what a reading says. It returns whether that is certainly so far off that
 // it must be stepped; else it is slewed.
 func (c *Clock) Follow(r Reading) (step bool) {
 	c.target.Store(r.Want)
+	c.rests.Store(false)
 	return !agrees(c.Off(r.Want), r)
 }
+
+// Rest leaves cluster time as it is: nobody is followed any more.
+func (c *Clock) Rest() { c.rests.Store(true) }
 
 // Step takes over the target at once, with the slots, and returns by how much cluster time
 // moved. One goroutine steps and slews.

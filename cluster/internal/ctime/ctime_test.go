@@ -46,6 +46,24 @@ func TestSlewsAndSteps(t *testing.T) {
 	require.EqualValues(t, -time.Hour, slots, "the slots have moved with it")
 }
 
+// A clock that follows nobody any more stays where it is, and not where it was to go.
+func TestRest(t *testing.T) {
+	var c Clock
+	var slots moved
+	c.Begin(int64(time.Hour))
+	begin := c.At(0)
+	c.Follow(Reading{Want: begin + int64(200*ms), Trip: time.Second})
+	c.Slew(time.Second)
+	require.Equal(t, int64(10*ms), c.At(0)-begin)
+	c.Rest()
+	require.Zero(t, c.Error())
+	c.Slew(time.Minute)
+	require.Zero(t, c.Step(&slots))
+	require.Equal(t, int64(10*ms), c.At(0)-begin)
+	c.Follow(Reading{Want: begin})
+	require.Equal(t, -10*ms, c.Error())
+}
+
 // What is certainly wrong is stepped, what may be the wire is not.
 func TestWhatIsStepped(t *testing.T) {
 	for _, x := range []struct {
