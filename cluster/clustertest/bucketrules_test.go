@@ -45,6 +45,7 @@ func (a *account) debt(at time.Time) (down, up int64) {
 const (
 	orderSlack = 200 * time.Millisecond // of calls that overlapped it is not known which came first
 	leaseDelay = 800 * time.Millisecond // what is leased is counted when it is handed out, and spent or called back so much later
+	leaseSpare = 400 * time.Millisecond // a slice lies idle for so long at most, while others take: lease.TestLeasedBucketsAreNearlyExact
 )
 
 // happening is something that an account sees.
@@ -142,6 +143,9 @@ func (o *oracle) lapsed(y *take, full int64) bool {
 func (o *oracle) neverTooLittle(b int) {
 	x := o.h.s.budgets[b]
 	a, slack := x.account(), 1+x.refill(orderSlack)
+	if x.lim.Lease != limiter.LeaseOff { // only looks are judged, when all calls are over
+		slack = 1 + x.refill(leaseSpare+2*o.h.s.oneWay())
+	}
 	var all []happening
 	for _, y := range o.h.takes {
 		if y.budget != b || y.cost == 0 {

@@ -55,8 +55,12 @@ type holding struct {
 	from  ledger.Origin // who handed it out
 	left  int64         // not yet spent
 	slice int64         // what there was after the last slice
-	end   time.Duration // age from which it means nothing: its window is over
-	full  time.Duration // age at which a token bucket would be full, 0 for windows
+	end   time.Duration // age from which it means nothing: its window is over, or its bucket full
+
+	// Of a token bucket, what of left is older than the last slice, and the age at which the
+	// bucket would be full if others had taken nothing since that was counted.
+	rest     int64
+	restFull time.Duration
 
 	state   asking
 	number  uint64 // of the last ask; later ones have larger numbers
@@ -92,7 +96,7 @@ func (k *budget) spend(l *limiter.Limit, cost int64, age time.Duration, numbers 
 	}
 	if ok = left >= cost; ok {
 		left -= cost
-		h.left = left
+		h.left, h.rest = left, max(0, h.usableRest(&k.lim, age)-cost) // the oldest first
 		d = limiter.Decision{Allowed: true, Path: limiter.PathLeased, Remaining: left, ResetAfter: k.resetIn(age)}
 	}
 	if !h.state.underWay() && (!ok || left < h.slice/4) && k.wants(l, age) {
@@ -126,20 +130,26 @@ func (h *holding) usable(l *limiter.Limit, age time.Duration) int64 {
 		return 0
 	}
 	if l.Algorithm == limiter.TokenBucket {
-		return min(h.left, tokens(int64(h.full-age), l))
+		return h.usableRest(l, age) + min(max(0, h.left-h.rest), tokens(int64(h.end-age), l))
 	}
 	return h.left
 }
 
-func (k *budget) resetIn(age time.Duration) time.Duration {
-	switch h := &k.lease; k.lim.Algorithm {
-	case limiter.SlidingWindow:
-		return h.end + slidingLead - age + k.lim.Window
-	case limiter.TokenBucket:
-		return h.full - age
-	default:
-		return h.end - age
+// usableRest is that of what is older than the last slice.
+func (h *holding) usableRest(l *limiter.Limit, age time.Duration) int64 {
+	rest := min(h.left, h.rest)
+	if rest == 0 {
+		return 0
 	}
+	return min(rest, tokens(int64(h.restFull-age), l))
+}
+
+func (k *budget) resetIn(age time.Duration) time.Duration {
+	h := &k.lease
+	if k.lim.Algorithm == limiter.SlidingWindow {
+		return h.end + slidingLead - age + k.lim.Window
+	}
+	return h.end - age
 }
 
 // Heard ends an ask that began at an age: what the process from has handed out is added.
@@ -181,20 +191,22 @@ func (t *Table) answered(id ledger.ID, change func(k *budget)) {
 // add puts a slice to what is left of the last one.
 func (k *budget) add(c *wire.Lease, from ledger.Origin, began, age time.Duration) {
 	h := &k.lease
-	left, full := h.usable(&k.lim, age), h.full
+	left, rest, full := h.usable(&k.lim, age), h.usableRest(&k.lim, age), h.end
 	if h.from != from {
-		left = 0 // void, or given back
+		left, rest = 0, 0 // void, or given back
 	}
 	k.lim, h.from, h.heard, h.recalled = c.Limit, from, c.Number, 0
-	h.left, h.slice, h.end, h.full = left+c.Slice, left+c.Slice, began+c.ResetAfter, 0
+	h.left, h.slice, h.end, h.rest = left+c.Slice, left+c.Slice, began+c.ResetAfter, 0
 	switch c.Limit.Algorithm {
 	case limiter.SlidingWindow:
 		h.end -= c.Limit.Window + slidingLead
 	case limiter.TokenBucket:
-		// What is left of the last slice must not live from takes of others since.
-		if h.full = h.end; left > 0 {
-			h.full = min(h.full, full+time.Duration(c.Slice*refill(&c.Limit)))
+		// What is left must not live from takes of others since: it keeps its time, and the
+		// slice, of which alone the holder has just said when it ends, has its own.
+		if rest > 0 {
+			full = min(full, h.restFull+time.Duration((left-rest)*refill(&c.Limit)))
 		}
+		h.rest, h.restFull = left, min(full, h.end)
 	}
 }
 

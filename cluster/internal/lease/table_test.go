@@ -175,3 +175,39 @@ func TestLeasesEnd(t *testing.T) {
 		require.Equal(t, c.want, got, "%+v", c)
 	}
 }
+
+// A slice of a bucket may be spent as long as its holder said, also where something of earlier
+// ones is left: that alone ends when the bucket would be full without what others took since.
+func TestLastSliceKeepsItsTime(t *testing.T) {
+	l := limiter.Limit{Quota: 60, Window: time.Minute, Algorithm: limiter.TokenBucket, Lease: limiter.LeaseAlways}
+	for _, c := range []struct {
+		age  time.Duration
+		want int64
+	}{
+		{2 * time.Second, 3 + 4 + 20}, // of the first slice, the second, and the last
+		{19 * time.Second, 2 + 4 + 20},
+		{23 * time.Second, 2 + 20},
+		{26 * time.Second, 20},
+		{31 * time.Second, 20}, // the last one ends 60 s after it was counted
+		{52 * time.Second, 10},
+		{62 * time.Second, 0},
+	} {
+		n, id := NewTable(), ledger.ID{Hi: 3, Lo: 1}
+		slice := func(age time.Duration, cost, size int64, reset time.Duration, spends bool) {
+			_, ok, a := n.Take(id, &l, cost, age, 0)
+			require.Equal(t, spends, ok)
+			n.Heard(&wire.Lease{ID: id, Limit: l, Number: a.Number, Slice: size, ResetAfter: reset}, 5, age, age)
+		}
+		slice(time.Second, 1, 20, 20*time.Second, false)
+		slice(time.Second, 17, 4, 40*time.Second, true)
+		slice(2*time.Second, 100, 20, 60*time.Second, false)
+		left, _ := n.Look(id, c.age)
+		require.Equal(t, c.want, left, "at %v", c.age)
+		_, ok, _ := n.Take(id, &l, c.want+1, c.age, 0)
+		require.False(t, ok, "at %v", c.age)
+		if c.want > 0 {
+			_, ok, _ = n.Take(id, &l, c.want, c.age, 0)
+			require.True(t, ok, "at %v", c.age)
+		}
+	}
+}
