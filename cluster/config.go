@@ -46,8 +46,8 @@ type Config struct {
 	Join []string
 	// Discover finds other nodes where Join cannot: what it returns is taken as Join is. It is
 	// asked at the start, and whenever the node looks for who is missing, every few seconds
-	// then, at times by several goroutines at once; it has two seconds. An error is logged
-	// once until it is over. Default: none.
+	// then, at times by several goroutines at once; it has two seconds, and is not waited for any
+	// longer. A panic counts as an error. An error is logged once until it is over. Default: none.
 	Discover func(ctx context.Context) ([]string, error)
 	// JoinTimeout is for how long a node that has Join or Discover, of which nobody answers, is not
 	// Ready: until then it tries, afterwards it says that it is alone, and is ready. 0 means
@@ -172,6 +172,9 @@ func (c Config) withDefaults() Config {
 	defaultTo(&c.ForgetAfter, time.Minute)
 	defaultTo(&c.CallTimeout, 100*time.Millisecond)
 	defaultTo(&c.FlushInterval, 100*time.Millisecond)
+	if c.Discover != nil {
+		c.Discover = guarded(c.Discover)
+	}
 	if c.resolver == nil {
 		c.resolver = net.DefaultResolver
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/weir-go/weir/cluster/internal/port"
@@ -36,11 +38,8 @@ func (n *Node) seedNames() []string {
 func (n *Node) seeded() bool { return slices.ContainsFunc(n.seedNames(), n.notOwn) }
 
 // seeds are the addresses behind all seeds, without this node's own.
-func (n *Node) seeds(ctx context.Context) (addrs []string) {
-	for _, s := range n.seedNames() {
-		some, _ := n.resolve(ctx, s)
-		addrs = append(addrs, some...)
-	}
+func (n *Node) seeds(ctx context.Context) []string {
+	addrs, _ := findAll(n.seedNames(), func(s string) ([]string, error) { return n.resolve(ctx, s) })
 	return addrs
 }
 
@@ -63,10 +62,7 @@ func (n *Node) resolve(ctx context.Context, seed string) (addrs []string, err er
 			addrs = append(addrs, a.String())
 		}
 	}
-	if len(addrs) > seedsMost {
-		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-		addrs = addrs[:seedsMost]
-	}
+	addrs = someOf(addrs, seedsMost)
 	n.expected.seed(addrs)
 	return addrs, nil
 }
@@ -87,31 +83,6 @@ func (c *Config) find(ctx context.Context, seed string) (addrs []netip.AddrPort,
 	return c.findHost(ctx, host, uint16(known))
 }
 
-// discover are the addresses behind what Discover returns. Of some that are wrong the others
-// count.
-func (c *Config) discover(ctx context.Context) (addrs []netip.AddrPort, err error) {
-	seeds, err := c.Discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var wrong []error
-	for _, seed := range seeds[:min(len(seeds), seedsMost)] {
-		err := checkSeed(seed, len(c.secrets()) > 0)
-		if err == nil {
-			var some []netip.AddrPort
-			some, err = c.find(ctx, seed)
-			addrs = append(addrs, some...)
-		}
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%q %w", seed, err))
-		}
-	}
-	if len(addrs) > 0 {
-		return addrs, nil
-	}
-	return nil, errors.Join(wrong...)
-}
-
 // findService looks up a SRV record, and its targets. Of some that have no address the others
 // count.
 func (c *Config) findService(ctx context.Context, name string) (addrs []netip.AddrPort, err error) {
@@ -119,16 +90,34 @@ func (c *Config) findService(ctx context.Context, name string) (addrs []netip.Ad
 	if err != nil && len(targets) == 0 {
 		return nil, err
 	}
-	for _, t := range targets[:min(len(targets), seedsMost)] {
-		var some []netip.AddrPort
-		if some, err = c.findHost(ctx, strings.TrimSuffix(t.Target, "."), t.Port); err == nil {
-			addrs = append(addrs, some...)
-		}
+	return findAll(someOf(targets, seedsMost), func(t *net.SRV) ([]netip.AddrPort, error) {
+		return c.findHost(ctx, strings.TrimSuffix(t.Target, "."), t.Port)
+	})
+}
+
+// findAll are the addresses of several, looked up at once: a name for which no answer comes takes nothing from
+// the time of the others. Of some that have none the others count; else the error is that of the first.
+func findAll[T, A any](all []T, find func(T) ([]A, error)) (addrs []A, err error) {
+	found, errs := make([][]A, len(all)), make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, x := range all {
+		wg.Go(func() { found[i], errs[i] = find(x) })
 	}
-	if len(addrs) > 0 {
+	wg.Wait()
+	if addrs = slices.Concat(found...); len(addrs) > 0 {
 		return addrs, nil
 	}
-	return nil, err
+	return nil, cmp.Or(errs...)
+}
+
+// someOf are at most so many, each time others.
+func someOf[T any](all []T, most int) []T {
+	if len(all) <= most {
+		return all
+	}
+	all = slices.Clone(all)
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:most]
 }
 
 // findHost are all addresses of a host, IPv4 and IPv6.

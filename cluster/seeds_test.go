@@ -49,7 +49,9 @@ func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 }
 
 // resolver asks the server.
-func (s *nameServer) resolver(t *testing.T) *net.Resolver {
+func (s *nameServer) resolver(t *testing.T) *net.Resolver { return resolverOf(t, s) }
+
+func resolverOf(t *testing.T, s dns.Handler) *net.Resolver {
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &dns.Server{PacketConn: c, Handler: s}
