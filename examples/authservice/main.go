@@ -72,6 +72,8 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		return codeOf(err)
 	}
 	defer stop() // after the leave
+	follow, unfollow := followSecrets(opt, log)
+	defer unfollow() // after the leave, too
 	log.Info("starting", "weir", cluster.Version, "wire", cluster.Wire)
 	servers, err := start(ctx, opt, limits, log)
 	defer leave(servers, opt, log)
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string, secret string, stdout, stderr io.Wr
 		fmt.Fprintln(stderr, "authservice:", err)
 		return codeOf(err)
 	}
-	defer followSecrets(opt, servers, log)()
+	follow(servers)
 	greet(stdout, servers, opt)
 	if !opt.try {
 		<-ctx.Done()

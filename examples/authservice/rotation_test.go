@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,4 +131,31 @@ func TestRotationLosesNothing(t *testing.T) {
 	write(file, "short\n")
 	w.nodes[0].hangUp()
 	w.nodes[0].awaitLog("secrets not changed, the old ones stay", 1)
+}
+
+// SIGHUP ends no node: not one whose secret cannot change, nor one that starts, nor one that leaves.
+func TestHangUpEndsNobody(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no SIGHUP")
+	}
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(file, []byte(secretBefore), 0o600))
+	flags := []string{"-nodes", "1", "-http", "127.0.0.1:0", "-bind", "127.0.0.1:0", "-secret-file", file, "-drain"}
+	starts := spawn(t, nil, append(flags, "0s", "-join", "127.0.0.1:1", "-expected-nodes", "2")...)
+	starts.awaitLog("cannot join yet", 1)
+	starts.hangUp()
+
+	p := launchWith(t, nil, append(flags, "1s")...)
+	p.hangUp()
+	require.NoError(t, os.WriteFile(file, []byte(secretAfter), 0o600))
+	p.await(func() bool {
+		p.hangUp()
+		return len(p.logged("they change only beside one that stays: -id-secret-file")) > 0
+	}, "the log says why not")
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.awaitLog("leaving", 1)
+	p.hangUp()
+	assert.Equal(t, 0, p.exit())
+	assert.Equal(t, 0, starts.end())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,34 +53,43 @@ func (o options) lasting() []byte {
 	return o.secret
 }
 
-// followSecrets reads the secrets' file again on each SIGHUP until stop is called, and gives the
-// nodes what is in it. A file that is wrong changes nothing.
-func followSecrets(o options, servers []*service.Server, log *slog.Logger) (stop func()) {
-	if o.file == "" || len(o.ids) == 0 {
-		return func() {}
+// followSecrets has SIGHUP end nothing, from before the nodes start until stop is called, after they have
+// left: it reads the secrets' file again, once the nodes are there, and gives them what is in it. A file that is
+// wrong changes nothing.
+func followSecrets(o options, log *slog.Logger) (follow func([]*service.Server), stop func()) {
+	if o.file == "" {
+		return func([]*service.Server) {}, func() {}
 	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for range hup {
-			if err := changeSecrets(o.file, servers); err != nil {
-				log.Error("secrets not changed, the old ones stay", "file", o.file, "error", err)
+	follow = func(servers []*service.Server) {
+		wg.Go(func() {
+			for range hup {
+				if err := o.changeSecrets(servers); err != nil {
+					log.Error("secrets not changed, the old ones stay", "file", o.file, "error", err)
+				}
 			}
-		}
-	})
-	return func() {
+		})
+	}
+	return follow, func() {
 		signal.Stop(hup)
 		close(hup)
 		wg.Wait()
 	}
 }
 
-// changeSecrets gives the secrets of a file to all nodes, of which each tells it in the log.
-func changeSecrets(file string, servers []*service.Server) error {
-	all, err := readSecrets(file)
+// changeSecrets gives the secrets of the file to all nodes, of which each tells it in the log.
+func (o options) changeSecrets(servers []*service.Server) error {
+	all, err := readSecrets(o.file)
 	if err != nil {
 		return err
+	}
+	if len(o.ids) == 0 {
+		if len(all) == 1 && bytes.Equal(all[0], o.secret) {
+			return nil // it was for the policy
+		}
+		return errors.New("they change only beside one that stays: -id-secret-file")
 	}
 	for _, s := range servers {
 		if err := s.Node().SetSecrets(all...); err != nil {

@@ -145,7 +145,9 @@ func (s *Server) open(ctx context.Context, c Config) (err error) {
 // awaitReady waits until the node can answer.
 func (s *Server) awaitReady(ctx context.Context, log *slog.Logger) error {
 	slow := time.AfterFunc(readySlow, func() {
-		log.Warn("waiting to be ready before HTTP opens", "node", s.node.Name(), "why", s.node.Condition().Reasons)
+		if c := s.node.Condition(); !c.Ready { // else it has just become so
+			log.Warn("waiting to be ready before HTTP opens", "node", s.node.Name(), "why", c.Reasons)
+		}
 	})
 	defer slow.Stop()
 	return s.node.WaitReady(ctx)
