@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,7 +43,7 @@ func (x *Explained) Whole() bool {
 type ExplainedRule struct {
 	Rule string `json:"rule"`
 	Key  string `json:"key"`
-	// Error says why no request's subject under this rule can be the one asked for. Then there is no more.
+	// Error says why there is no answer, as where no request's subject under this rule can be the one asked for.
 	Error string `json:"error,omitempty"`
 	ID    string `json:"id"`
 	Limit string `json:"limit"`
@@ -103,37 +102,32 @@ func (p *Page) explain(ctx context.Context, q Question) *Explained {
 		x.Error = fmt.Sprintf("only the first %d of %d rules were asked: name one", explainMost, len(rules))
 	}
 	for _, rule := range rules[:min(len(rules), explainMost)] {
-		r, err := p.explainRule(ctx, g, rule, q.Subject)
-		if err != nil {
-			x.Error = fmt.Sprintf("rule %q: %v", rule.Name, err)
-			return x
+		r := ExplainedRule{Rule: rule.Name, Key: rule.Key.String(), Limit: limitText(rule.Limit), Shadow: rule.Shadow,
+			Budgets: []Budget{}, Copies: []string{}, Counts: []Held{}, Leases: []Held{}}
+		if err := p.explainRule(ctx, g, &r, q.Subject); err != nil {
+			r.Error = err.Error()
 		}
 		if r.Refuses && !r.Shadow {
 			x.Denies = append(x.Denies, r.Rule)
 		}
-		x.Rules = append(x.Rules, *r)
+		x.Rules = append(x.Rules, r)
 	}
 	return x
 }
 
-func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, rule middleware.Rule, words []string) (*ExplainedRule, error) {
-	r := &ExplainedRule{Rule: rule.Name, Key: rule.Key.String(), Limit: limitText(rule.Limit), Shadow: rule.Shadow,
-		Budgets: []Budget{}, Copies: []string{}, Counts: []Held{}, Leases: []Held{}}
-	parts, err := g.Parts(rule.Name, words...)
-	if errors.Is(err, middleware.ErrParts) {
-		r.Error = err.Error()
-		return r, nil
-	}
+// explainRule completes r.
+func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, r *ExplainedRule, words []string) error {
+	parts, err := g.Parts(r.Rule, words...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	id, err := g.KeyID(rule.Name, parts...)
+	id, err := g.KeyID(r.Rule, parts...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	looks, err := g.Look(ctx, rule.Name, parts...)
+	looks, err := g.Look(ctx, r.Rule, parts...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.ID = idText(id)
 	for _, l := range looks {
@@ -142,14 +136,14 @@ func (p *Page) explainRule(ctx context.Context, g *middleware.Middleware, rule m
 			ResetAfter: l.Decision.ResetAfter.Seconds(), Refuses: l.Refuses, Wait: l.Wait.Seconds()})
 	}
 	if len(looks) == 0 || looks[0].Limit.Quota == 0 {
-		return r, nil // it has no budget
+		return nil // it has no budget
 	}
 	e, err := p.node.Explain(ctx, looks[0].Key, looks[0].Limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.locate(e)
-	return r, nil
+	return nil
 }
 
 // locate adds where the budget is.

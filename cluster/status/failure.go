@@ -100,6 +100,6 @@ func (p *Page) counters(s *cluster.Stats) (all []Count) {
 	t, r := s.TurnedAway, s.Refused
 	count("refused", "strangers", t.NotAllowed+t.Crowded+t.Silent+t.Garbage+t.WrongSecret+t.Refused+t.Busy+t.BadPackets+t.Replays,
 		"connections and packets that were not let in")
-	count("refused", "not_believed", r.Slots+r.Completes, "what members said and cannot be so")
+	count("refused", "not_believed", r.Slots+r.Origins+r.Rosters+r.ClockSteps+r.Goodbyes+r.Completes, "what members said and cannot be so")
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -38,6 +40,7 @@ type fake struct {
 	stats   cluster.Stats
 	well    cluster.Condition
 	members []cluster.Member
+	fails   string // part of the keys that it cannot explain, if any
 }
 
 func newFake() *fake {
@@ -67,6 +70,9 @@ func (f *fake) Unreachable(context.Context) map[string][]string {
 }
 func (f *fake) Overshoot(l limiter.Limit) int64 { return 2 * l.Quota }
 func (f *fake) Explain(ctx context.Context, key string, l limiter.Limit) (cluster.Explanation, error) {
+	if f.fails != "" && strings.Contains(key, f.fails) {
+		return cluster.Explanation{}, errors.New("no majority")
+	}
 	d, err := f.Take(ctx, key, l, 0)
 	return cluster.Explanation{Partition: 7, Owner: "a", Holder: "a", Term: 3, Copies: []string{"b"}, Decision: d,
 		Counts: []cluster.Counted{{Node: "a", Taken: 3}}, Leases: []cluster.Leased{{Node: "b", Slice: 20}}}, err
@@ -282,6 +288,41 @@ func TestExplainSaysNothingOfNobody(t *testing.T) {
 	code, body := l.post("", url.Values{"action": {"reset"}, "rule": {"all"}, "token": {token}})
 	assert.Equal(t, 200, code, body)
 	assert.Empty(t, l.report(url.Values{"rule": {"all"}}).Explained.Denies)
+}
+
+// A rule that cannot be decided keeps none of the others from an answer, and none is taken for one.
+func TestExplainGoesOnAfterAnError(t *testing.T) {
+	n := newFake()
+	l := newLab(t, n, status.Config{}, nil)
+	n.fails = "all"
+	l.visit("alice", 4)
+	x := l.report(url.Values{"subject": {"alice"}}).Explained
+	require.Len(t, x.Rules, 2)
+	assert.Equal(t, "no majority", x.Rules[0].Error)
+	assert.Empty(t, x.Rules[1].Error)
+	assert.Equal(t, []string{"login"}, x.Denies)
+	_, page := l.post("", url.Values{"subject": {"bob"}})
+	assert.NotContains(t, page, "No rule would refuse")
+	assert.Contains(t, page, "No answer: no majority.")
+}
+
+// Whatever a node counts of what it did not believe is on the page, and so is all that it turned away.
+func TestAllThatWasRefusedIsCounted(t *testing.T) {
+	for _, field := range []string{"Refused", "TurnedAway"} {
+		n := newFake()
+		fields := reflect.ValueOf(&n.stats).Elem().FieldByName(field)
+		for i := range fields.NumField() {
+			fields.Field(i).SetInt(1 << i)
+		}
+		name := map[string]string{"Refused": "not_believed", "TurnedAway": "strangers"}[field]
+		for _, c := range newLab(t, n, status.Config{}, nil).report(nil).Counters {
+			if c.Name == name {
+				assert.EqualValues(t, 1<<fields.NumField()-1, c.Value, name)
+				name = ""
+			}
+		}
+		assert.Empty(t, name, "it is shown")
+	}
 }
 
 // Of more rules than are asked at a time the answer does not speak for the rest.
