@@ -18,7 +18,7 @@ type Member struct {
 	// quorum before they are back; "returning", it came back less than three seconds ago;
 	// "quiet", it lives by gossip and does not answer this node; "missing", it vanished without a
 	// goodbye and still counts; "missing-guest"; "leaving", it says goodbye and hands over what it
-	// has; or "left".
+	// has; or "left", also of this node when it is closed.
 	State string
 	// Unreachable says that this node gets no answers from it.
 	Unreachable bool
@@ -53,7 +53,10 @@ func (n *Node) Members() []Member {
 	}
 	self := Member{Name: n.cfg.Name, Addr: n.Addr(), Self: true, Version: Version, State: "living", Age: age, SameTime: true, Partitions: owned[n.cfg.Name],
 		ClockOffset: -n.wallAhead()}
-	if n.leaving.Load() {
+	switch {
+	case n.closed.Load():
+		self.State, self.Partitions = "left", 0
+	case n.leaving.Load():
 		self.State = "leaving"
 	}
 	var all []Member

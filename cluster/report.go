@@ -25,7 +25,7 @@ func (n *Node) reportMembers(old, v *view, restarted []string) {
 	}
 	var joined, left, lost []string
 	for _, name := range is {
-		if !slices.Contains(was, name) && !slices.Contains(restarted, name) {
+		if name != n.cfg.Name && !slices.Contains(was, name) && !slices.Contains(restarted, name) {
 			joined = append(joined, name)
 		}
 	}

@@ -2,6 +2,7 @@ package clustertest_test
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -64,4 +65,34 @@ func TestGracefulLeaveLogsNoError(t *testing.T) {
 		require.Equal(t, 3, strings.Count(text, "left=[node1]"), text)
 		require.Equal(t, 3, strings.Count(text, "left=[node2]"), text)
 	})
+}
+
+// Two nodes that leave at once say of themselves that they left, and never that they joined; and when
+// they have left, that they are gone.
+func TestWhoLeavesDoesNotJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard logged
+		log := slog.New(slog.NewTextHandler(&heard, nil))
+		c := clustertest.New(t, 2, clustertest.Options{Config: func(_ int, cfg *cluster.Config) { cfg.Logger = log }})
+		var wg sync.WaitGroup
+		nodes := []*cluster.Node{c.Node(0), c.Node(1)}
+		for _, n := range nodes {
+			require.Equal(t, "living", self(n).State)
+			wg.Go(func() { n.Leave(t.Context()) })
+		}
+		wg.Wait()
+		for _, n := range nodes {
+			require.Equal(t, "left", self(n).State)
+			require.Zero(t, self(n).Partitions)
+			heard.mu.Lock()
+			require.NotRegexp(t, "node="+n.Name()+" .*joined=[^a-z]*"+n.Name(), heard.all.String())
+			heard.mu.Unlock()
+		}
+	})
+}
+
+// self is a node as it sees itself.
+func self(n *cluster.Node) cluster.Member {
+	all := n.Members()
+	return all[slices.IndexFunc(all, func(m cluster.Member) bool { return m.Self })]
 }
