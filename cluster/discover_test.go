@@ -124,10 +124,13 @@ func TestSilentNameHoldsUpNobody(t *testing.T) {
 		"SRV":      {Join: []string{"srv:_weir._udp.weir.test"}},
 		"Discover": {Discover: func(context.Context) ([]string, error) { return []string{silent, answers}, nil }},
 	} {
-		cfg.Name, cfg.Secret, cfg.resolver = how, seekSecret, resolverOf(t, &s)
-		n := startWithin(t, 10*time.Second, cfg)
-		ctx, cancel := context.WithTimeout(t.Context(), dnsTimeout)
-		defer cancel()
-		require.Equal(t, []string{at.String()}, n.seeds(ctx), how)
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			cfg.Name, cfg.Secret, cfg.resolver = how, seekSecret, resolverOf(t, &s)
+			n := startWithin(t, 10*time.Second, cfg)
+			ctx, cancel := context.WithTimeout(t.Context(), dnsTimeout)
+			defer cancel()
+			require.Equal(t, []string{at.String()}, n.seeds(ctx))
+		})
 	}
 }
