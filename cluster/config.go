@@ -47,7 +47,7 @@ type Config struct {
 	// Discover finds other nodes where Join cannot: what it returns is taken as Join is. It is
 	// asked at the start, and whenever the node looks for who is missing, every few seconds
 	// then, at times by several goroutines at once; it has two seconds, and is not waited for any
-	// longer. A panic counts as an error. An error is logged once until it is over. Default: none.
+	// longer. A panic counts as an error. An error is logged once in ten minutes. Default: none.
 	Discover func(ctx context.Context) ([]string, error)
 	// JoinTimeout is for how long a node that has Join or Discover, of which nobody answers, is not
 	// Ready: until then it tries, afterwards it says that it is alone, and is ready. 0 means

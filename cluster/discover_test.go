@@ -2,15 +2,19 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+
+	"github.com/weir-go/weir/cluster/internal/journal"
 )
 
 // startWithin starts a node that must not hang, and ends it likewise.
@@ -133,4 +137,26 @@ func TestSilentNameHoldsUpNobody(t *testing.T) {
 			require.Equal(t, []string{at.String()}, n.seeds(ctx))
 		})
 	}
+}
+
+// A name that is found at one moment and not at the next is two lines in ten minutes, however often it turns.
+func TestFlappingNameIsTwoLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lines{}
+		n := Node{logs: journal.New(log.logger().Handler()), ctx: t.Context()}
+		n.log = n.logs.Logger()
+		for _, told := range []string{"first", "later"} {
+			for range 50 {
+				n.reportLookup("weir:7946", errors.New("no such host"))
+				n.reportLookup("weir:7946", nil)
+			}
+			synctest.Wait()
+			log.phase(told)
+			time.Sleep(journal.Window)
+		}
+		n.logs.Close()
+		two := "level=INFO msg=\"resolved a seed\" seed=weir:7946\n" +
+			"level=WARN msg=\"cannot resolve a seed; trying again for ever\" seed=weir:7946 error=\"no such host\"\n"
+		require.Equal(t, "# first\n"+two+"# later\n"+two, log.all.String())
+	})
 }

@@ -184,12 +184,12 @@ func (n *Node) notOwn(seed string) bool {
 	return bare != n.addr.String() && bare != port.WithoutZone(n.port.Addr().String())
 }
 
-// reportLookup logs the first failure of a name, and its end.
+// reportLookup logs the failure of a name, and its end, each once in a while: a name may come and go.
 func (n *Node) reportLookup(seed string, err error) {
 	switch turned := n.logs.Turned("seed "+seed, err != nil); {
-	case turned && err != nil && n.ctx.Err() == nil:
-		n.log.Warn("cannot resolve a seed; trying again for ever", "seed", seed, "error", err)
-	case turned && err == nil:
-		n.log.Info("resolved a seed", "seed", seed)
+	case err != nil && n.ctx.Err() == nil:
+		n.logs.Once("no seed "+seed, func() { n.log.Warn("cannot resolve a seed; trying again for ever", "seed", seed, "error", err) })
+	case err == nil && turned:
+		n.logs.Once("seed "+seed, func() { n.log.Info("resolved a seed", "seed", seed) })
 	}
 }
