@@ -38,7 +38,7 @@ func scheduleOf(b []byte) *schedule {
 		own[part] = rand.New(&choices{b[:n:n], rand.NewPCG(0, uint64(part))})
 		b = b[n:]
 	}
-	return generateBy(1, func(part uint64) *rand.Rand {
+	return generateBy(1, *hazardsFlag, func(part uint64) *rand.Rand {
 		if own[part] == nil {
 			return rand.New(rand.NewPCG(0, part))
 		}

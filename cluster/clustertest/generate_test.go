@@ -27,12 +27,15 @@ type generator struct {
 
 const nodesMax = 7
 
+// hazardEvery is of how many schedules one has weather, hazards and drills; all with -weir.hazards.
+const hazardEvery = 5
+
 func generate(seed uint64) *schedule {
-	return generateBy(seed, func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) })
+	return generateBy(seed, *hazardsFlag || seed%hazardEvery == 0, func(part uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, part)) })
 }
 
 // generateBy makes a schedule from random numbers, of which each part has its own.
-func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
+func generateBy(seed uint64, hazards bool, own func(part uint64) *rand.Rand) *schedule {
 	g := &generator{Rand: own(1), more: own(4), own: own, s: &schedule{seed: seed}}
 	s := g.s
 	s.nodes = pick(g, 2, 3, 3, 4, 4, 5, 5, 6)
@@ -50,7 +53,7 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	}
 	g.bucket()
 	g.lease()
-	if *hazardsFlag {
+	if hazards {
 		g.weather()
 	}
 	if s.weather.together {
@@ -66,7 +69,7 @@ func generateBy(seed uint64, own func(part uint64) *rand.Rand) *schedule {
 	g.move()
 	g.guest()
 	g.heal()
-	if *hazardsFlag {
+	if hazards {
 		g.hazards()
 		g.drills()
 	}
