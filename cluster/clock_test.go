@@ -80,8 +80,8 @@ func badReading(t *testing.T, cut bool) {
 	v, begin := a.view.Load(), a.clock.At(0)
 	p := v.byName["b"]
 	require.Nil(t, a.reference(v), "it lives longest")
-	r := ctime.Reading{Want: begin + int64(400*time.Millisecond), Born: -time.Second, At: a.clock.age() - time.Second, Trip: time.Second}
-	p.time = ctime.Peer{}
+	r := ctime.Reading{Want: begin + int64(400*time.Millisecond), Born: -time.Minute, At: a.clock.age() - time.Second, Trip: time.Second}
+	require.True(t, p.time.Ask())
 	best, _ := p.time.Heard(r, &a.clock.Clock)
 	a.heardTime(p, &wire.Time{}, best)
 	require.Equal(t, 400*time.Millisecond, a.clock.Error())
