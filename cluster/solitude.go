@@ -70,7 +70,7 @@ func (n *Node) tryToMeet() {
 		return
 	}
 	if n.cfg.ExpectedNodes > 1 {
-		n.log.Warn("alone: none of the addresses in Join answers, and more nodes are expected: not ready", "expected", n.cfg.ExpectedNodes, "tried", n.cfg.JoinTimeout)
+		n.log.Warn("alone: none of the addresses in Join lets this node in, and more nodes are expected: not ready", "expected", n.cfg.ExpectedNodes, "tried", n.cfg.JoinTimeout)
 		return
 	}
 	if n.isOutdated() {
@@ -82,5 +82,5 @@ func (n *Node) tryToMeet() {
 			return
 		}
 	}
-	n.log.Warn("alone: none of the addresses in Join answers: ready, with whole budgets of its own", "tried", n.cfg.JoinTimeout)
+	n.log.Warn("alone: none of the addresses in Join lets this node in: ready, with whole budgets of its own", "tried", n.cfg.JoinTimeout)
 }

@@ -56,7 +56,7 @@ func TestNoSilentSolitude(t *testing.T) {
 			require.NoError(t, n.WaitReady(t.Context()))
 			want := max(timeout, 10*time.Second)
 			assert.InDelta(t, want.Seconds(), time.Since(began).Seconds(), 0.1, "since it was started")
-			assert.Equal(t, 1, log.count("alone: none of the addresses in Join answers: ready"))
+			assert.Equal(t, 1, log.count("alone: none of the addresses in Join lets this node in: ready"))
 			assert.Empty(t, n.Condition().Reasons)
 		})
 	}
@@ -70,7 +70,7 @@ func TestNoJoinTimeout(t *testing.T) {
 		i := c.Add()
 		synctest.Wait()
 		assert.True(t, c.Node(i).Ready())
-		assert.Equal(t, 1, log.count("alone: none of the addresses in Join answers: ready"))
+		assert.Equal(t, 1, log.count("alone: none of the addresses in Join lets this node in: ready"))
 	})
 }
 

@@ -89,15 +89,16 @@ func TestPrometheus(t *testing.T) {
 	})
 	require.EqualValues(t, 100, p.value(`max(weir_overshoot_bound{rule="default"})`), "one node missing, split: full")
 	for _, q := range queries(t) {
-		got, err := p.query(q.expr)
+		expr := filled.Replace(q.expr)
+		got, err := p.query(expr)
 		require.NoError(t, err, q)
 		require.NotEmpty(t, got, q)
-		t.Logf("| %s | `%s` | %d | %s |", q.panel, strings.ReplaceAll(q.expr, "|", `\|`), len(got), got[0])
+		t.Logf("| %s | `%s` | %d | %s |", q.panel, strings.ReplaceAll(expr, "|", `\|`), len(got), got[0])
 	}
 	p.alerts(t, fires)
 }
 
-// query is one of the dashboard's, with its variables filled in.
+// query is one of the dashboard's, on one of its panels.
 type query struct{ panel, expr string }
 
 func queries(t *testing.T) (all []query) {
@@ -110,14 +111,31 @@ func queries(t *testing.T) (all []query) {
 		}
 	}
 	require.NoError(t, json.Unmarshal(b, &d))
-	fill := strings.NewReplacer("$__rate_interval", "5s", "$job", ".*", "$instance", ".*")
 	for _, panel := range d.Panels {
 		for _, target := range panel.Targets {
-			all = append(all, query{panel.Title, fill.Replace(target.Expr)})
+			all = append(all, query{panel.Title, target.Expr})
 		}
 	}
 	require.Greater(t, len(all), 20)
 	return all
+}
+
+// filled has what a viewer chooses in the place of a query's variables.
+var filled = strings.NewReplacer("$__rate_interval", "5s", "$job", ".*", "$instance", ".*")
+
+// Every query of the dashboard is on the page that shows what they gave.
+func TestQueriesAreShown(t *testing.T) {
+	page, err := os.ReadFile("../QUERIES.md")
+	require.NoError(t, err)
+	short := strings.NewReplacer(`{job=~"$job",instance=~"$instance"}`, "", `job=~"$job",instance=~"$instance",`, "", "$__rate_interval", "…", "|", `\|`)
+	panel := ""
+	for _, q := range queries(t) {
+		if q.panel != panel {
+			panel = q.panel
+			require.True(t, strings.Contains(string(page), "| "+panel+" |"), panel)
+		}
+		require.True(t, strings.Contains(string(page), "| `"+short.Replace(q.expr)+"` |"), q.expr)
+	}
 }
 
 type prom struct{ url string }
